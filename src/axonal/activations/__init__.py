@@ -1,0 +1,1 @@
+"""Record, edit and patch the activations of any torch module."""

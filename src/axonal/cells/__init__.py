@@ -1,0 +1,1 @@
+"""Methods on cells: perturbation responses and cell-cell contact."""

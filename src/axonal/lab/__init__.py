@@ -1,0 +1,1 @@
+"""What a study is, and how one is run, judged, stored and reported."""

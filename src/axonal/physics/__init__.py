@@ -1,0 +1,1 @@
+"""Methods on membranes, light harvesting, active matter and PDE emulators."""
