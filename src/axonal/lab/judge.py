@@ -1,0 +1,321 @@
+"""From measurements to a verdict. This is the only place where verdicts are made.
+
+Every test comes down to conditions of the form *the mean of a contrast exceeds a threshold*, where
+a contrast is a difference of measurements, taken repeat by repeat. A condition holds when the 95 %
+bootstrap interval of the contrast's mean lies above the threshold, fails when it lies below, and
+is open otherwise.
+
+Several conditions at once (a series, `Within`, `All`): the test is supported when every condition
+holds at 95 % each, which already has error at most 2.5 % (an intersection-union test needs no
+correction), and not supported when some condition fails at ``1 - 0.05 / conditions`` (Bonferroni,
+since one of many may fail by chance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from axonal.lab import words
+from axonal.lab.intervals import LEVEL, interval, unpaired_interval
+from axonal.lab.measurement import Measurement
+from axonal.lab.study import Claim
+from axonal.lab.tests import (
+    All,
+    Decreasing,
+    Equals,
+    Greater,
+    Increasing,
+    InteriorMaximum,
+    Less,
+    Quantity,
+    Test,
+    Within,
+    measurements_of,
+)
+
+Verdict = Literal["supported", "not supported", "inconclusive", "not tested"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, and one plain sentence with the numbers it rests on."""
+
+    verdict: Verdict
+    detail: str
+
+
+def judge(claim: Claim, measurements: Mapping[str, Measurement], preset: str) -> Judgement:
+    """Judge one claim from a run's measurements."""
+    if claim.needs == "full" and preset != "full":
+        return Judgement("not tested", f"Needs the paper's scale (preset full); this ran {preset}.")
+    return judge_test(claim.test, measurements)
+
+
+def judge_test(test: Test, measurements: Mapping[str, Measurement], *, among: int = 1) -> Judgement:
+    """Judge one test; `among` is how many tests of an `All` share its chance of error."""
+    if isinstance(test, All):
+        return _judge_all(test, measurements, among)
+    names = measurements_of(test)
+    missing = [name for name in names if name not in measurements]
+    if missing:
+        return Judgement("not tested", f"This run did not measure {' or '.join(missing)}.")
+    for name in names:
+        if reason := _unfit(measurements[name]):
+            return Judgement("inconclusive", reason)
+    try:
+        if isinstance(test, Increasing | Decreasing):
+            return _judge_monotone(test, measurements[test.series], among)
+        if isinstance(test, InteriorMaximum):
+            return _judge_interior_maximum(test, measurements[test.series], among)
+        return _judge_comparison(test, measurements, among)
+    except _DoNotFitError as error:
+        return Judgement("inconclusive", str(error))
+
+
+class _DoNotFitError(Exception):
+    """Two measurements cannot be compared."""
+
+
+@dataclass(frozen=True)
+class _Contrast:
+    """A difference of means, shape ``(points,)``, with intervals at any level."""
+
+    values: np.ndarray  # (repeats, points)
+    other: np.ndarray | None = None  # (other repeats, points), an independent sample to subtract
+    exact: bool = False
+
+    @property
+    def mean(self) -> np.ndarray:
+        mean = self.values.mean(axis=0)
+        return mean if self.other is None else mean - self.other.mean(axis=0)
+
+    def interval(self, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+        if self.exact:
+            return self.mean, self.mean
+        if self.other is not None:
+            return unpaired_interval(self.values, self.other, level)
+        return interval(self.values, level)
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """The contrast's mean lies in ``[low, high]`` (``(low, high]`` when strict) at every point."""
+
+    contrast: _Contrast
+    low: float = -np.inf
+    high: float = np.inf
+    strict: bool = False
+
+    def holds(self, level: float = LEVEL) -> np.ndarray:
+        low, high = self.contrast.interval(level)
+        above = low > self.low if self.strict else low >= self.low
+        return above & (high <= self.high)
+
+    def fails(self, level: float) -> np.ndarray:
+        low, high = self.contrast.interval(level)
+        below = high <= self.low if self.strict else high < self.low
+        return below | (low > self.high)
+
+    def margin(self) -> np.ndarray:
+        """How far inside the mean is; negative outside."""
+        mean = self.contrast.mean
+        return np.minimum(mean - self.low, self.high - mean)
+
+
+def _decide(conditions: list[_Condition], among: int) -> tuple[Verdict, int, np.ndarray]:
+    """Return the verdict, the point nearest to failing, and at which points all conditions hold."""
+    holds = np.logical_and.reduce([condition.holds() for condition in conditions])
+    level = 1 - (1 - LEVEL) / (holds.size * among)
+    fails = np.logical_or.reduce([condition.fails(level) for condition in conditions])
+    margin = np.minimum.reduce([condition.margin() for condition in conditions])
+    verdict: Verdict = "inconclusive"
+    if holds.all():
+        verdict = "supported"
+    elif fails.any():
+        verdict = "not supported"
+    return verdict, int(np.argmin(margin)), holds
+
+
+def _judge_comparison(
+    test: Greater | Less | Within | Equals, measurements: Mapping[str, Measurement], among: int
+) -> Judgement:
+    a = _resolve(test.a, measurements)
+    if isinstance(test, Within):
+        conditions = [_Condition(_contrast(a, None), test.low, test.high)]
+        verdict, worst, holds = _decide(conditions, among)
+        return Judgement(
+            verdict,
+            f"{_where(a, worst, holds)}{_at(a, worst)}, expected in "
+            f"[{words.number(test.low)}, {words.number(test.high)}].",
+        )
+    b = _resolve(test.b, measurements)
+    allowed = ""
+    difference = _contrast(a, b)
+    if isinstance(test, Greater):
+        conditions = [_Condition(difference, low=test.by, strict=True)]
+    elif isinstance(test, Less):
+        conditions = [_Condition(_contrast(b, a), low=test.by, strict=True)]
+    else:
+        # |a - b| <= tolerance + relative |b|, as two contrasts that are linear in the repeats
+        slack = test.relative * np.sign(b.values.mean(axis=0))
+        conditions = [
+            _Condition(_contrast(a, b, 1 + slack), high=test.tolerance),
+            _Condition(_contrast(a, b, 1 - slack), low=-test.tolerance),
+        ]
+        allowed = f" where {str(test).rpartition(' to within ')[2]} is allowed"
+    verdict, worst, holds = _decide(conditions, among)
+    shown = _show(difference, worst)
+    both = a if a.is_series else b
+    margin = getattr(test, "by", 0.0)
+    needed = f" where more than {words.number(abs(margin))} is asked" if margin else ""
+    if isinstance(test.b, str) and isinstance(test.a, str):
+        pairing = "" if difference.other is None else " (independent repeats)"
+        return Judgement(
+            verdict,
+            f"{_where(both, worst, holds)}{_at(a, worst)} against {_at(b, worst)}; "
+            f"difference {shown}{pairing}{allowed}{needed}.",
+        )
+    return Judgement(
+        verdict,
+        f"{_where(both, worst, holds)}{_at(a, worst)} against {_at(b, worst)}{allowed}{needed}.",
+    )
+
+
+def _judge_monotone(test: Increasing | Decreasing, series: Measurement, among: int) -> Judgement:
+    along, values = _series(series, 2)
+    sign = 1.0 if isinstance(test, Increasing) else -1.0
+    steps = _Contrast(sign * np.diff(values, axis=1), exact=series.exact)
+    condition = _Condition(steps, low=-test.tolerance, strict=test.tolerance == 0)
+    verdict, worst, holds = _decide([condition], among)
+    rises = "rise" if sign > 0 else "fall"
+    step = _show(_Contrast(np.diff(values, axis=1), exact=series.exact), worst)
+    place = f"{words.number(along[worst])} to {words.number(along[worst + 1])}"
+    return Judgement(
+        verdict,
+        f"{_at(series, 0)} at {_named(series, 0)} to {_at(series, -1)} at {_named(series, -1)}; "
+        f"{int(holds.sum())} of {holds.size} steps {rises}, the least clear by {step} "
+        f"from {place}.",
+    )
+
+
+def _judge_interior_maximum(test: InteriorMaximum, series: Measurement, among: int) -> Judgement:
+    along, values = _series(series, 3)
+    inside = np.flatnonzero((along[1:-1] >= test.low) & (along[1:-1] <= test.high)) + 1
+    if inside.size == 0:
+        raise _DoNotFitError(
+            f"{series.name} has no point between its ends in [{test.low:g}, {test.high:g}]."
+        )
+    ends = [0, values.shape[1] - 1]
+
+    def over(point: int, other: int) -> _Condition:
+        gap = values[:, [point]] - values[:, [other]]
+        return _Condition(_Contrast(gap, exact=series.exact), low=test.by, strict=True)
+
+    # one of the inside points must exceed both ends: the choice among them is paid for
+    some = 1 - (1 - LEVEL) / inside.size
+    found = any(all(over(k, end).holds(some)[0] for end in ends) for k in inside)
+    # it fails when one end is not exceeded by any inside point: a choice among two ends
+    ruled_out = 1 - (1 - LEVEL) / (len(ends) * among)
+    lost = any(all(over(k, end).fails(ruled_out)[0] for k in inside) for end in ends)
+    verdict: Verdict = "supported" if found else "not supported" if lost else "inconclusive"
+    best = int(inside[np.argmax(values.mean(axis=0)[inside])])
+    return Judgement(
+        verdict,
+        f"highest between the ends at {_named(series, best)}: {_at(series, best)} against "
+        f"{_at(series, 0)} at {_named(series, 0)} and {_at(series, -1)} at {_named(series, -1)}.",
+    )
+
+
+def _judge_all(test: All, measurements: Mapping[str, Measurement], among: int) -> Judgement:
+    parts = [judge_test(part, measurements, among=among * len(test.tests)) for part in test.tests]
+    verdicts = [part.verdict for part in parts]
+    verdict: Verdict = "supported"
+    for weaker in ("not supported", "not tested", "inconclusive"):
+        if weaker in verdicts:
+            verdict = weaker
+            break
+    details = [
+        f"({number}) {part.verdict}: {part.detail.rstrip('.')}"
+        for number, part in enumerate(parts, start=1)
+    ]
+    return Judgement(verdict, "; ".join(details) + ".")
+
+
+def _unfit(measurement: Measurement) -> str | None:
+    """Why a measurement cannot be judged, if so."""
+    bad = int(np.count_nonzero(~np.isfinite(measurement.values)))
+    if bad:
+        return (
+            f"{measurement.name} has {bad} of {measurement.values.size} values that are not finite."
+        )
+    if measurement.repeats == 1 and not measurement.exact:
+        return f"{measurement.name} has one repeat, so there is no interval to judge it by."
+    return None
+
+
+def _resolve(quantity: Quantity, measurements: Mapping[str, Measurement]) -> Measurement:
+    if isinstance(quantity, str):
+        return measurements[quantity]
+    return Measurement("", np.array([float(quantity)]), exact=True)
+
+
+def _contrast(a: Measurement, b: Measurement | None, weight: np.ndarray | float = 1.0) -> _Contrast:
+    """``a - weight * b``, paired where both have as many repeats."""
+    x = _points(a)
+    if b is None:
+        return _Contrast(x, exact=a.exact)
+    if a.along is not None and b.along is not None and not np.array_equal(a.along, b.along):
+        raise _DoNotFitError(f"{a.name} and {b.name} were taken along different points.")
+    y = weight * _points(b)
+    if a.exact or b.exact or a.repeats == b.repeats:
+        return _Contrast(x - y, exact=a.exact and b.exact)
+    points = np.broadcast_shapes(x.shape[1:], y.shape[1:])
+    return _Contrast(np.broadcast_to(x, (len(x), *points)), np.broadcast_to(y, (len(y), *points)))
+
+
+def _points(measurement: Measurement) -> np.ndarray:
+    """Values as ``(repeats, points)``; a plain measurement has one point."""
+    values = measurement.values
+    return values if measurement.is_series else values[:, None]
+
+
+def _series(measurement: Measurement, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+    if measurement.along is None:
+        raise _DoNotFitError(f"{measurement.name} is no series; measure it with along=...")
+    if len(measurement.along) < at_least:
+        raise _DoNotFitError(
+            f"{measurement.name} has {len(measurement.along)} points; it takes {at_least}."
+        )
+    return measurement.along, measurement.values
+
+
+def _show(contrast: _Contrast, point: int) -> str:
+    low, high = contrast.interval()
+    return words.estimate(float(contrast.mean[point]), float(low[point]), float(high[point]))
+
+
+def _at(measurement: Measurement, point: int) -> str:
+    """A measurement in words, a series at one of its points."""
+    if not measurement.is_series:
+        point = 0
+    shown = _show(_contrast(measurement, None), point)
+    return f"{shown} {measurement.unit}".rstrip()
+
+
+def _named(series: Measurement, point: int) -> str:
+    assert series.along is not None
+    value = words.number(float(series.along[point]))
+    return f"{series.along_name} = {value}" if series.along_name else value
+
+
+def _where(measurement: Measurement, worst: int, holds: np.ndarray) -> str:
+    if not measurement.is_series:
+        return ""
+    return (
+        f"holds at {int(holds.sum())} of {holds.size} points; least clear at "
+        f"{_named(measurement, worst)}: "
+    )

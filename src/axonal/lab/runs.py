@@ -1,0 +1,148 @@
+"""Run folders: where they are, how one begins, is found again, and is finished.
+
+``runs/SLUG/20250828T120000Z-laptop-0`` holds a finished run. While it is being written its name
+ends with ``.partial``; finishing is one atomic rename, so a folder without that ending is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from axonal.errors import AxonalError, InputError, nearest
+from axonal.lab.files import disk_error, read_json, write_json
+
+PARTIAL = ".partial"
+NEEDED_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a study, on disk."""
+
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was finalised."""
+        return not self.folder.name.endswith(PARTIAL)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What ``run.json`` says: slug, preset, seed, scale, times, where the study came from."""
+        return read_json(self.folder / "run.json")
+
+    @property
+    def slug(self) -> str:
+        """The study's slug."""
+        return str(self.about["slug"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration it ran with."""
+        return read_json(self.folder / "config.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware and source it ran with."""
+        return read_json(self.folder / "environment.json")
+
+    @property
+    def measurements(self) -> dict[str, Any]:
+        """Measurements with their means and intervals, as JSON."""
+        path = self.folder / "measurements.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """Claims with their verdicts; empty until the run is finished."""
+        path = self.folder / "claims.json"
+        return read_json(path) if path.exists() else []
+
+    @property
+    def report(self) -> Path:
+        """The report of a finished run."""
+        return self.folder / "report.html"
+
+
+def home() -> Path:
+    """The folder that holds the runs: ``$AXONAL_RUNS`` or ``./runs``."""
+    return Path(os.environ.get("AXONAL_RUNS") or "runs")
+
+
+def create(slug: str, preset: str, seed: int, where: Path | None = None) -> Run:
+    """Make the folder of a new run, and say at once if nothing can be written there."""
+    parent = (where or home()) / slug
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            stem = f"{stamp}-{preset}-{seed}" + (f"-{attempt + 1}" if attempt else "")
+            folder = parent / f"{stem}{PARTIAL}"
+            if (parent / stem).exists():
+                continue
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            break
+        else:
+            raise AxonalError(f"{parent} already holds a thousand runs of this second")
+    except OSError as error:
+        raise disk_error(error, parent) from error
+    free = shutil.disk_usage(parent).free
+    if free < NEEDED_BYTES:
+        folder.rmdir()
+        raise AxonalError(
+            f"The disk that holds {parent} has {free / 1e6:.0f} MB left; a run needs at least "
+            f"{NEEDED_BYTES / 1e6:.0f} MB: free some space or set AXONAL_RUNS elsewhere"
+        )
+    return Run(folder)
+
+
+def finish(run: Run) -> Run:
+    """Finalise a run: one atomic rename."""
+    final = run.folder.with_name(run.folder.name.removesuffix(PARTIAL))
+    try:
+        run.folder.rename(final)
+    except OSError as error:
+        raise disk_error(error, final) from error
+    return Run(final)
+
+
+def runs(slug: str | None = None, where: Path | None = None) -> list[Run]:
+    """Return the runs there are, newest first."""
+    found = [Run(path.parent) for path in (where or home()).glob("*/*/run.json")]
+    if slug is not None:
+        found = [run for run in found if run.folder.parent.name == slug]
+    return sorted(found, key=lambda run: run.folder.name, reverse=True)
+
+
+def find(name: str | Path, where: Path | None = None) -> Run:
+    """Find a run by its folder, its name, or its study's slug (the newest run of it)."""
+    for path in (Path(name), Path(f"{name}{PARTIAL}"), Path(str(name).removesuffix(PARTIAL))):
+        if (path / "run.json").is_file():
+            return Run(path)
+    there = runs(where=where)
+    text = str(name).rstrip("/")
+    for run in there:
+        stem = run.folder.name.removesuffix(PARTIAL)
+        if text.removesuffix(PARTIAL) in (stem, f"{run.folder.parent.name}/{stem}"):
+            return run
+    for run in there:
+        if run.folder.parent.name == text:
+            return run
+    known = {run.folder.name.removesuffix(PARTIAL) for run in there}
+    known |= {run.folder.parent.name for run in there}
+    raise InputError(f"There is no run {str(name)!r}: {nearest(text, known)}")
+
+
+def describe(run: Run, **about: Any) -> None:
+    """Write ``run.json``, keeping what it already says."""
+    path = run.folder / "run.json"
+    kept = read_json(path) if path.exists() else {}
+    write_json(path, {**kept, **about})

@@ -1,0 +1,47 @@
+"""Numbers as a person writes them: as many digits as their interval says they have."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from axonal.lab.measurement import Measurement
+
+
+def number(value: float, spread: float = 0.0) -> str:
+    """Write a number to three digits, or to two digits of the spread it is known within.
+
+    ``number(0.123456)`` is ``"0.123"``; ``number(1.000123, spread=0.00004)`` is ``"1.000123"``.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    digits = 3
+    if value and spread > 0 and math.isfinite(spread):
+        digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 2
+    if value == round(value) and abs(value) < 1e6:
+        return str(round(value))
+    return f"{value:.{min(max(digits, 3), 8)}g}"
+
+
+def estimate(mean: float, low: float, high: float, unit: str = "") -> str:
+    """Write ``0.96 [0.94, 0.98] nm``; the interval is left out where there is none."""
+    unit = f" {unit}" if unit else ""
+    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+        return number(mean) + unit
+    spread = high - low
+    ends = f"[{number(low, spread)}, {number(high, spread)}]"
+    return f"{number(mean, spread)} {ends}{unit}"
+
+
+def measured(measurement: Measurement) -> str:
+    """Write a measurement in one line; a series by its ends and its extremes."""
+    from axonal.lab.intervals import measurement_interval
+
+    mean, low, high = measurement_interval(measurement)
+    if not measurement.is_series:
+        return estimate(float(mean), float(low), float(high), measurement.unit)
+    unit = f" {measurement.unit}" if measurement.unit else ""
+    ends = f"{number(float(mean[0]))} to {number(float(mean[-1]))}"
+    top = f", between {number(float(np.min(mean)))} and {number(float(np.max(mean)))}"
+    return f"{ends}{top}{unit} over {len(mean)} points"
