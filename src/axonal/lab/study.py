@@ -210,8 +210,8 @@ class Study(Generic[C]):
             raise InputError(
                 f"{self.slug}: config is a class derived from StudyConfig; got {self.config!r}"
             )
-        for name, field in self.config.model_fields.items():
-            if not field.description:
+        for name, setting in self.config.model_fields.items():
+            if not setting.description:
                 raise InputError(
                     f"{self.slug}: the configuration field {name!r} has no description; "
                     f"write {name}: ... = Field(..., description='what it is')"
