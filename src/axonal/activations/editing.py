@@ -1,0 +1,75 @@
+"""Edit activations while a model runs, inside a context that leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from axonal.activations.calls import Calls
+from axonal.activations.edits import Edit
+from axonal.activations.site import Site, Visit, check_model
+from axonal.errors import AxonalError, InputError
+
+Edits: TypeAlias = Mapping[Site, Edit | Sequence[Edit]]
+
+
+@contextlib.contextmanager
+def edit(model: nn.Module, edits: Edits, *, prompt_length: int | None = None) -> Iterator[None]:
+    """Apply edits at sites of the model in every call inside the context.
+
+    Edits at one site apply in their order; those of an outer context before those of an inner one.
+    Every hook is gone when the context is left, whatever was raised inside. A context in which the
+    model ran but a site never fired raises an ``AxonalError``; one in which the model did not run
+    does not. One thread at a time.
+
+    Parameters
+    ----------
+    model
+        The module that will be called, or whose ``generate`` will.
+    edits
+        An edit, or a list of edits, for each site.
+    prompt_length
+        Columns of the prompt (padding included). Only a decoding loop of one's own that uses no
+        cache, or splits its prompt, needs it: ``generate`` is understood by itself.
+    """
+    check_model(model)
+    chains = {site: _as_list(site, chain) for site, chain in edits.items()}
+    fired: set[Site] = set()
+    calls = Calls(model, prompt_length)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(calls)
+        for site, chain in chains.items():
+            stack.callback(site.visit(model, _visit(site, chain, calls, fired)).remove)
+        calls.watch_end()
+        yield
+    if calls.count and len(fired) < len(chains):
+        silent = next(site for site in chains if site not in fired)
+        raise AxonalError(
+            f"The model ran, but {silent} never fired, so its edit did nothing: nothing flows "
+            "through that module here."
+        )
+
+
+def _visit(site: Site, chain: list[Edit], calls: Calls, fired: set[Site]) -> Visit:
+    def visit(x: Tensor) -> Tensor:
+        fired.add(site)
+        for one in chain:
+            try:
+                x = one(x, calls.of(x) if one.needs_call else None)
+            except InputError as error:
+                raise InputError(f"At {site}: {error}") from None
+        return x
+
+    return visit
+
+
+def _as_list(site: object, chain: object) -> list[Edit]:
+    if not isinstance(site, Site):
+        raise InputError(f"Edits are given for sites, got {site!r} as a key: wrap it in Site(...).")
+    listed = [chain] if isinstance(chain, Edit) else chain
+    if not isinstance(listed, Sequence) or not all(isinstance(one, Edit) for one in listed):
+        raise InputError(f"The edit at {site} is an Edit or a list of Edits, got {chain!r}.")
+    return list(listed)

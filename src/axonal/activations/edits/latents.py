@@ -1,0 +1,151 @@
+"""Steer and clamp the latents of a dictionary (a sparse autoencoder) inside an activation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from axonal.activations.call import Call
+from axonal.activations.edits.base import Edit
+from axonal.errors import InputError, nearest
+
+_ACTIVATIONS = ("relu", "topk", "jumprelu")
+
+
+class Dictionary(nn.Module):
+    """A sparse autoencoder: ``f = activation(W_enc (x - b_dec) + b_enc)`` and decoder rows.
+
+    Parameters
+    ----------
+    encoder, decoder
+        ``(latents, width)`` each; row k of the decoder is the direction of latent k.
+    encoder_bias, decoder_bias
+        ``(latents,)`` and ``(width,)``; zero by default.
+    activation
+        ``"relu"``, ``"topk"`` (the ``k`` largest, rectified) or ``"jumprelu"`` (above a threshold).
+    k
+        How many latents ``"topk"`` leaves active.
+    threshold
+        ``(latents,)`` for ``"jumprelu"``.
+    """
+
+    encoder: Tensor
+    decoder: Tensor
+    encoder_bias: Tensor
+    decoder_bias: Tensor
+
+    def __init__(
+        self,
+        encoder: Tensor,
+        decoder: Tensor,
+        encoder_bias: Tensor | None = None,
+        decoder_bias: Tensor | None = None,
+        *,
+        activation: Literal["relu", "topk", "jumprelu"] = "relu",
+        k: int | None = None,
+        threshold: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        if encoder.ndim != 2 or encoder.shape != decoder.shape:
+            raise InputError(
+                "A dictionary's encoder and decoder are both (latents, width), got "
+                f"{tuple(encoder.shape)} and {tuple(decoder.shape)}."
+            )
+        if activation not in _ACTIVATIONS:
+            raise InputError(f"No activation {activation!r}; {nearest(activation, _ACTIVATIONS)}")
+        if (activation == "topk") != (k is not None):
+            raise InputError("k goes with activation='topk', and only with it.")
+        if (activation == "jumprelu") != (threshold is not None):
+            raise InputError("threshold goes with activation='jumprelu', and only with it.")
+        latents, width = encoder.shape
+        self.activation, self.k = activation, k
+        self.encoder = nn.Parameter(encoder.detach(), requires_grad=False)
+        self.decoder = nn.Parameter(decoder.detach(), requires_grad=False)
+        for name, bias, size in (
+            ("encoder_bias", encoder_bias, latents),
+            ("decoder_bias", decoder_bias, width),
+            ("threshold", threshold, latents),
+        ):
+            value = torch.zeros(size).to(encoder) if bias is None else bias.detach()
+            if value.shape != (size,):
+                raise InputError(f"{name} has shape {tuple(value.shape)}, expected {(size,)}.")
+            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
+
+    def encode(self, x: Tensor, latents: Tensor | None = None) -> Tensor:
+        """Return the activations ``(..., latents)``, of the named latents only where given."""
+        encoder, bias, decoder_bias, threshold = (
+            part.to(x)
+            for part in (self.encoder, self.encoder_bias, self.decoder_bias, self.threshold)
+        )
+        if latents is not None and self.activation != "topk":  # each latent by itself
+            encoder, bias, threshold = encoder[latents], bias[latents], threshold[latents]
+            latents = None
+        raw = (x - decoder_bias) @ encoder.mT + bias
+        if self.activation == "jumprelu":
+            active = raw * (raw > threshold)
+        elif self.activation == "topk":
+            assert self.k is not None
+            top = raw.topk(self.k, dim=-1)
+            active = torch.zeros_like(raw).scatter(-1, top.indices, top.values.relu())
+        else:
+            active = raw.relu()
+        return active if latents is None else active[..., latents]
+
+
+class Latents(Edit):
+    """Move latents of a dictionary: ``x + sum_j a_j W_j + sum_k (v_k - f_k(x)) W_k``.
+
+    What the dictionary does not reconstruct stays in, so moving nothing is the identity.
+
+    Parameters
+    ----------
+    dictionary
+        The sparse autoencoder whose latents are moved.
+    add
+        ``{latent: amount}``: steps along decoder rows.
+    clamp
+        ``{latent: value}``: the activation that the latent is brought to; 0 ablates it.
+    read
+        Whether clamped latents are read ``"before"`` the steps of ``add`` or ``"after"``.
+    """
+
+    def __init__(
+        self,
+        dictionary: Dictionary,
+        add: Mapping[int, float] | None = None,
+        clamp: Mapping[int, float] | None = None,
+        *,
+        read: Literal["before", "after"] = "before",
+        **limits: Any,
+    ) -> None:
+        super().__init__(**limits)
+        if read not in ("before", "after"):
+            raise InputError(f"read is 'before' or 'after', got {read!r}.")
+        self.dictionary, self.read = dictionary, read
+        self.add, self.clamp = dict(add or {}), dict(clamp or {})
+        count = len(dictionary.decoder)
+        for latent in (*self.add, *self.clamp):
+            if not 0 <= latent < count:
+                raise InputError(f"There is no latent {latent}: the dictionary has {count}.")
+
+    def change(self, x: Tensor, call: Call | None) -> Tensor:
+        self.check_width(x, self.dictionary.decoder.shape[1], "a dictionary")
+        steered = x
+        if self.add:
+            amounts, rows = self._rows(self.add, x)
+            steered = x + amounts @ rows
+        if not self.clamp:
+            return steered
+        values, rows = self._rows(self.clamp, x)
+        latents = torch.tensor(list(self.clamp), device=x.device)
+        active = self.dictionary.encode(x if self.read == "before" else steered, latents)
+        return steered + (values - active) @ rows
+
+    def _rows(self, moved: Mapping[int, float], x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(n,)`` numbers and their ``(n, width)`` decoder rows."""
+        numbers = torch.tensor(list(moved.values()), dtype=x.dtype, device=x.device)
+        latents = torch.tensor(list(moved), device=self.dictionary.decoder.device)
+        return numbers, self.dictionary.decoder[latents].to(x)

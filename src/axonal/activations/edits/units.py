@@ -1,0 +1,124 @@
+"""Edits of single units: scale, clamp and gate coordinates of the activation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from axonal.activations.call import Call
+from axonal.activations.edits.base import Edit
+from axonal.errors import InputError
+
+
+class ScaleUnits(Edit):
+    """Scale single units: ``x_i * (1 + gain_i)``; the others stay as they are.
+
+    Parameters
+    ----------
+    units
+        Indices into the last dimension.
+    gains
+        One gain a unit, or one number for all; 0 changes nothing, -1 silences.
+    """
+
+    def __init__(self, units: Sequence[int] | Tensor, gains: float | Tensor, **limits: Any) -> None:
+        super().__init__(**limits)
+        self.units = _unit_list(units)
+        gains = torch.as_tensor(gains, dtype=torch.get_default_dtype())
+        if gains.ndim > 1 or (gains.ndim == 1 and len(gains) != len(self.units)):
+            raise InputError(
+                f"ScaleUnits has {len(self.units)} units but gains of shape {tuple(gains.shape)}."
+            )
+        self.hold("gains", gains)
+
+    def change(self, x: Tensor, call: Call | None) -> Tensor:
+        _check_units(self.units, x)
+        factors = torch.ones(x.shape[-1], dtype=x.dtype, device=x.device)
+        units = torch.tensor(self.units, device=x.device)
+        gains = (1 + self.gains.to(factors)).expand(len(self.units))
+        return x * factors.index_put((units,), gains)
+
+
+class Clamp(Edit):
+    """Keep units between bounds.
+
+    Parameters
+    ----------
+    low, high
+        Numbers, or tensors of one number a unit; None is unbounded.
+    units
+        Indices into the last dimension; None is all of them.
+    """
+
+    def __init__(
+        self,
+        low: float | Tensor | None = None,
+        high: float | Tensor | None = None,
+        units: Sequence[int] | Tensor | None = None,
+        **limits: Any,
+    ) -> None:
+        super().__init__(**limits)
+        if low is None and high is None:
+            raise InputError("Clamp needs a lower bound, an upper bound or both.")
+        self.units = None if units is None else _unit_list(units)
+        self.hold("low", float("-inf") if low is None else low, finite=False)
+        self.hold("high", float("inf") if high is None else high, finite=False)
+        if bool((torch.as_tensor(self.low) > torch.as_tensor(self.high)).any()):
+            raise InputError("Clamp has a lower bound above its upper bound.")
+
+    def change(self, x: Tensor, call: Call | None) -> Tensor:
+        low, high = (torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
+        if self.units is None:
+            return torch.minimum(torch.maximum(x, low), high)
+        _check_units(self.units, x)
+        units = torch.tensor(self.units, device=x.device)
+        clamped = torch.minimum(torch.maximum(x.index_select(-1, units), low), high)
+        return x.index_copy(-1, units, clamped)
+
+
+class Gate(Edit):
+    """Mix the activation with a reference: ``gate * x + (1 - gate) * reference``.
+
+    A gate of 0 ablates (to zero, to a mean, to another run's value), 1 leaves bit-identical; values
+    between are what circuit discovery learns.
+
+    Parameters
+    ----------
+    gate
+        A number, or a tensor that broadcasts over the activation: ``(width,)`` gates units,
+        ``(heads, 1)`` gates heads.
+    reference
+        What takes the activation's place; 0 by default. Broadcasts over the activation.
+    """
+
+    def __init__(
+        self, gate: float | Tensor, reference: float | Tensor = 0.0, **limits: Any
+    ) -> None:
+        super().__init__(**limits)
+        self.hold("gate", gate)
+        self.hold("reference", reference)
+
+    def change(self, x: Tensor, call: Call | None) -> Tensor:
+        gate, reference = (torch.as_tensor(part).to(x) for part in (self.gate, self.reference))
+        try:
+            return torch.lerp(reference.expand_as(x), x, gate.expand_as(x))
+        except RuntimeError:
+            raise InputError(
+                f"Gate of shape {tuple(gate.shape)} with a reference of shape "
+                f"{tuple(reference.shape)} does not broadcast over {tuple(x.shape)}."
+            ) from None
+
+
+def _unit_list(units: Sequence[int] | Tensor) -> list[int]:
+    listed = [int(unit) for unit in units]
+    if len(set(listed)) != len(listed) or any(unit < 0 for unit in listed):
+        raise InputError("Units are distinct, non-negative indices into the last dimension.")
+    return listed
+
+
+def _check_units(units: list[int], x: Tensor) -> None:
+    if units and max(units) >= x.shape[-1]:
+        raise InputError(f"There is no unit {max(units)} among {x.shape[-1]} features.")
