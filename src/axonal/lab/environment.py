@@ -20,7 +20,7 @@ def environment(seed: int) -> dict[str, Any]:
     """Return the environment as JSON."""
     return {
         "axonal": __version__,
-        "commit": commit(Path(__file__).parent),
+        "commit": commit(Path(__file__)),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "seed": seed,
@@ -28,28 +28,39 @@ def environment(seed: int) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": _memory_gb(),
-        "accelerator": _accelerator(),
+        "accelerator": None,
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
     }
 
 
-def commit(folder: Path) -> str | None:
-    """Return the commit of the work tree that holds a folder, with ``+changes`` where it differs."""
-    git = ["git", "-C", str(folder)]
+def complete(begun: dict[str, Any]) -> dict[str, Any]:
+    """Add what is known only once torch is loaded: its threads and the accelerator."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return begun
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    threads = {**begun["threads"], "torch": torch.get_num_threads()}
+    return {**begun, "accelerator": gpu, "threads": threads}
+
+
+def commit(file: Path) -> str | None:
+    """Return the commit that a tracked file is at, with ``-dirty`` where its tree has changes.
+
+    None for a file that no repository tracks, such as one that was installed.
+    """
+    git = ["git", "-C", str(file.parent)]
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"],
+        subprocess.run(
+            [*git, "ls-files", "--error-unmatch", file.name],
             capture_output=True,
-            text=True,
-            timeout=20,
+            timeout=10,
             check=True,
-        ).stdout.strip()
+        )
+        described = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"]
+        found = subprocess.run(described, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return head + ("+changes" if changes else "")
+    return found.stdout.strip()
 
 
 def _version(package: str) -> str | None:
@@ -74,11 +85,3 @@ def _memory_gb() -> float | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (AttributeError, OSError, ValueError):
         return None
-
-
-def _accelerator() -> str | None:
-    """The first GPU's name; asked only when torch is loaded already, since loading it is slow."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -13,6 +14,8 @@ from typing import Any
 
 from axonal.errors import AxonalError, InputError
 
+UNFINISHED = ".unfinished-"
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -21,7 +24,7 @@ def whole(path: Path) -> Iterator[Path]:
     A process killed at any moment leaves the old file or the new one, never half of one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -35,6 +38,18 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for path in folder.rglob(f"{UNFINISHED}*"):
+        path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,6 +81,10 @@ def disk_error(error: OSError, path: Path) -> AxonalError:
         )
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return AxonalError(f"{path} can't be written ({error.strerror}); set AXONAL_RUNS elsewhere")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return AxonalError(
+            f"{path} can't be a folder, since a file is in its way; set AXONAL_RUNS elsewhere"
+        )
     return AxonalError(f"{path} can't be written: {error.strerror or error}")
 
 

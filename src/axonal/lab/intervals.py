@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axonal.statistics.estimates import estimate
+from axonal.statistics import estimate
 
 if TYPE_CHECKING:
     from axonal.lab.measurement import Measurement

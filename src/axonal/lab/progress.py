@@ -51,6 +51,9 @@ class ProgressFile:
         self._path = path
         self._every_s = every_s
         self._last_s = 0.0
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:  # a kill tore the last line
+                file.write("\n")
 
     def begin(self, label: str, total: int | None) -> None:
         """Write that a piece of work starts."""

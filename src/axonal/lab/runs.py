@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from axonal.errors import AxonalError, InputError, nearest
 from axonal.lab.files import disk_error, read_json, write_json
 
 PARTIAL = ".partial"
+LOCK = ".lock"
 NEEDED_BYTES = 50_000_000
 
 
@@ -32,6 +35,17 @@ class Run:
         return not self.folder.name.endswith(PARTIAL)
 
     @property
+    def state(self) -> Literal["finished", "running", "interrupted"]:
+        """Whether it is whole, being written by some process, or left by one."""
+        if self.finished:
+            return "finished"
+        try:
+            with locked(self):
+                return "interrupted"
+        except AxonalError:
+            return "running"
+
+    @property
     def about(self) -> dict[str, Any]:
         """What ``run.json`` says: slug, preset, seed, scale, times, where the study came from."""
         return read_json(self.folder / "run.json")
@@ -45,6 +59,11 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The configuration it ran with."""
         return read_json(self.folder / "config.json")
+
+    @property
+    def study(self) -> dict[str, Any]:
+        """The study as it was declared when the run began: paper, claims, settings, data."""
+        return read_json(self.folder / "study.json")
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -104,8 +123,26 @@ def create(slug: str, preset: str, seed: int, where: Path | None = None) -> Run:
     return Run(folder)
 
 
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Hold a run for this process; the system lets go of it when the process dies."""
+    from filelock import FileLock, Timeout
+
+    path = run.folder / LOCK
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AxonalError(f"{run.folder} is being written by another process") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def finish(run: Run) -> Run:
     """Finalise a run: one atomic rename."""
+    (run.folder / LOCK).unlink(missing_ok=True)
     final = run.folder.with_name(run.folder.name.removesuffix(PARTIAL))
     try:
         run.folder.rename(final)

@@ -60,7 +60,7 @@ class Session:
         self._reporter: Reporter = reporter or Silent()
         self._measurements: dict[str, Measurement] = _kept_measurements(folder)
         self._figures: list[dict[str, str]] = _kept(folder / "figures.json")
-        self._notes: list[str] = []
+        self._notes: list[str] = _kept(folder / "notes.json")
         self._recorded: set[tuple[str, str]] = set()
 
     # Randomness
@@ -176,27 +176,33 @@ class Session:
     def sweep(
         self, name: str, function: Callable[..., Any], over: Any, **options: Any
     ) -> xr.Dataset:
-        """Run `axonal.sweep.sweep` with its store in the run folder and this session's settings."""
+        """Run `axonal.sweep.sweep`, its points stored in the run folder as they are finished.
+
+        Seed, jobs, back end and progress are this session's; `options` are the sweep's own.
+        """
         from axonal.sweep import sweep
 
         _check_name("sweep", name)
         self._once("sweep", name)
-        settings: dict[str, Any] = {
-            "seed": self.seed_for(name),
-            "jobs": self.jobs,
-            "backend": self.backend,
-            "store": self.folder / "sweeps" / name,
-        }
-        return sweep(function, over, **(settings | options))
+        with self.progress(name.replace("_", " ")) as advance:
+            settings: dict[str, Any] = {
+                "seed": self.seed_for(name),
+                "jobs": self.jobs,
+                "backend": self.backend,
+                "store": self.folder / "sweeps" / name,
+                "progress": _following(advance),
+            }
+            return sweep(function, over, **(settings | options))
 
     @contextmanager
     def progress(self, label: str, total: int | None = None) -> Iterator[Callable[..., None]]:
         """Tell how far a piece of work is: ``with session.progress("patching", 30) as advance``."""
         done = 0
 
-        def advance(steps: int = 1) -> None:
-            nonlocal done
+        def advance(steps: int = 1, of: int | None = None) -> None:
+            nonlocal done, total
             done += steps
+            total = of or total
             self._reporter.advance(label, done, total)
 
         self._reporter.begin(label, total)
@@ -220,6 +226,18 @@ class Session:
                 f"The {kind} {name!r} was recorded twice in one run; give it another name"
             )
         self._recorded.add((kind, name))
+
+
+def _following(advance: Callable[..., None]) -> Callable[[int, int], None]:
+    """Turn steps of a progress bar into the sweep's ``progress(done, total)``."""
+    before = 0
+
+    def follow(done: int, total: int) -> None:
+        nonlocal before
+        advance(done - before, of=total)
+        before = done
+
+    return follow
 
 
 def _check_name(kind: str, name: str) -> None:

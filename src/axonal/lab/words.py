@@ -45,3 +45,17 @@ def measured(measurement: Measurement) -> str:
     ends = f"{number(float(mean[0]))} to {number(float(mean[-1]))}"
     top = f", between {number(float(np.min(mean)))} and {number(float(np.max(mean)))}"
     return f"{ends}{top}{unit} over {len(mean)} points"
+
+
+def duration(seconds: float) -> str:
+    """Write ``0.4 s``, ``12 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
