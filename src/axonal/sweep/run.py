@@ -1,0 +1,244 @@
+"""Computing cells: look them up, send the rest to the workers in batches, collect what comes back.
+
+A cell is a repeat of a point, numbered ``repeat * points + point``: the first repeat of every point
+comes first.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axonal.errors import AxonalError, InputError
+from axonal.sweep.backends import Pool, wait_any
+from axonal.sweep.estimates import Until
+from axonal.sweep.grid import Grid
+from axonal.sweep.progress import Progress
+from axonal.sweep.results import Kept, Labels, Streamed
+from axonal.sweep.seeding import coordinate_hash
+from axonal.sweep.store import Keys, Record, Store
+from axonal.sweep.worker import Batch, Outcome, Work, run_batch
+
+BATCH_SECONDS = 0.25
+LARGEST_BLOCK = 4096
+BUFFERED_CELLS = 65536
+Cells = NDArray[np.intp]
+
+
+class SweepError(AxonalError):
+    """A point raised where the sweep was told to stop, or nothing but failures came back."""
+
+
+@dataclass
+class Run:
+    """One sweep in progress."""
+
+    grid: Grid
+    work: Work
+    pool: Pool
+    common: tuple[str, ...]
+    block: int | None
+    labels: Labels
+    store: Store | None
+    stop_on_error: bool
+    retry_failed: bool
+    report: Progress
+    done: int = 0
+    reused: int = 0
+    total: int = 0
+    failures: list[tuple[int, Record]] = field(default_factory=list)
+    _checked: bool = False
+
+    def compute(self, results: Kept | Streamed, cells: Cells) -> None:
+        """Compute cells (ascending) into ``results``."""
+        self.total += len(cells)
+        if isinstance(results, Kept):
+            results.reserve(int(cells[-1]) // self.grid.size + 1)
+            self._fill(results, cells, 0)
+            return
+        step = max(1, BUFFERED_CELLS // self.grid.size) * self.grid.size
+        for first in range(
+            int(cells[0]) // self.grid.size * self.grid.size, int(cells[-1]) + 1, step
+        ):
+            piece = cells[(cells >= first) & (cells < first + step)]
+            if piece.size:
+                buffer = Kept(self.grid)
+                buffer.reserve(-(-(int(piece[-1]) + 1 - first) // self.grid.size))
+                self._fill(buffer, piece, first)
+                results.absorb(buffer)
+
+    def _fill(self, results: Kept, cells: Cells, first: int) -> None:
+        known = np.zeros(len(cells), bool)
+        if self.store is not None:
+            found = self.store.find(self._store_keys(cells), self.retry_failed)
+            known[found.positions] = True
+            known[[i for i, _ in found.failures]] = True
+            self.failures += [(int(cells[i]), record) for i, record in found.failures]
+            if found.positions.size:
+                results.add(cells[found.positions] - first, found.outputs)
+            self.reused += int(known.sum())
+            self.done += int(known.sum())
+            self.report(self.done, self.total)
+        batches = _Batches(cells, known, self._block_size(len(cells)), self.pool.width)
+        work = _pickled(self.work) if self.pool.remote else self.work
+        waiting: dict[Any, Cells] = {}
+        try:
+            while batches or waiting:
+                while batches and len(waiting) < (
+                    2 * self.pool.width if self.pool.remote else self.pool.width
+                ):
+                    batch = batches.take()
+                    waiting[self.pool.submit(run_batch, work, self._batch(batch))] = batch
+                for future in wait_any(list(waiting)):
+                    here = waiting.pop(future)
+                    outcome = _result(future, self._words(here[0]))
+                    batches.learn(len(here), outcome.seconds)
+                    self._collect(results, here, outcome, first)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _collect(self, results: Kept, cells: Cells, outcome: Outcome, first: int) -> None:
+        records = [
+            (int(cells[f.row]), self._record(int(cells[f.row]), f)) for f in outcome.failures
+        ]
+        rows = np.array(outcome.rows, dtype=np.intp)
+        if rows.size:
+            if not self._checked:
+                self.labels.check(outcome.outputs, self.grid)
+                self._checked = True
+            results.add(cells[rows] - first, outcome.outputs)
+        self.failures += records
+        if self.store is not None:
+            self.store.add(self._store_keys(cells[rows]), outcome.outputs, [r for _, r in records])
+        if records and self.stop_on_error:
+            record = records[0][1]
+            error = SweepError(
+                f"{record['error']} at {self._words(records[0][0])}: {record['message']}"
+            )
+            error.add_note(record["traceback"])
+            raise error
+        self.done += len(cells)
+        self.report(self.done, self.total)
+
+    def _words(self, cell: int | np.intp) -> str:
+        return self.grid.describe(int(cell) % self.grid.size)
+
+    def _block_size(self, cells: int) -> int | None:
+        """Return the points of a task; None lets it adapt to the time a point takes.
+
+        A vectorised block depends on the grid alone, not on the workers: a function's last bits may
+        depend on the size of its arrays.
+        """
+        if self.block is not None or not self.work.vectorized:
+            return self.block
+        return min(max(-(-cells // 16), 64), LARGEST_BLOCK)
+
+    def _batch(self, cells: Cells) -> Batch:
+        points, repeats = cells % self.grid.size, cells // self.grid.size
+        keys = self.grid.keys(points, self.common) if self.work.random else None
+        return Batch(self.grid.parameters(points), keys, repeats)
+
+    def _store_keys(self, cells: Cells) -> Keys:
+        """Return the key of each cell in the store: its point's and its repeat's hash."""
+        repeats, inverse = np.unique(cells // self.grid.size, return_inverse=True)
+        hashes = [coordinate_hash("repeat", r) for r in repeats.tolist()]
+        keys = (
+            self.grid.keys(cells % self.grid.size)
+            + np.array(hashes, np.uint64).reshape(-1, 2)[inverse]
+        )
+        if self.work.follow is not None:
+            name, follow = self.work.follow
+            values = [
+                coordinate_hash(f"{name} {i}", v)
+                for i, v in enumerate(np.asarray(follow.values).tolist())
+            ]
+            keys += sum(values, coordinate_hash("directions", " ".join(follow.directions)))
+        return keys
+
+    def _record(self, cell: int, failure: Any) -> Record:
+        point = self.grid.parameters(np.array([cell % self.grid.size]), labels=True)
+        return {
+            "key": self._store_keys(np.array([cell]))[0].tobytes().hex(),
+            "point": {name: column[0] for name, column in point.items()} | dict(failure.step),
+            "repeat": cell // self.grid.size,
+            "error": failure.error,
+            "message": failure.message,
+            "spawn_key": failure.spawn_key,
+            "traceback": failure.traceback,
+        }
+
+
+class _Batches:
+    """Deals out the cells that are not known: in fixed blocks, or in batches of BATCH_SECONDS."""
+
+    def __init__(
+        self, cells: Cells, known: NDArray[np.bool_], block: int | None, width: int
+    ) -> None:
+        self.adaptive, self.width, self.size = block is None, width, 1
+        if block is None:
+            pieces = [cells[~known]]
+        else:  # the blocks of all cells, so that a resumed sweep has the same
+            starts = range(0, len(cells), block)
+            pieces = [cells[i : i + block][~known[i : i + block]] for i in starts]
+        self.pieces = [piece for piece in pieces if piece.size][::-1]
+
+    def __bool__(self) -> bool:
+        return bool(self.pieces)
+
+    def take(self) -> Cells:
+        piece = self.pieces.pop()
+        size = min(self.size, -(-len(piece) // (2 * self.width))) if self.adaptive else len(piece)
+        if size < len(piece):
+            self.pieces.append(piece[size:])
+        return piece[:size]
+
+    def learn(self, cells: int, seconds: float) -> None:
+        fitting = int(BATCH_SECONDS * cells / max(seconds, 1e-9))
+        self.size = max(1, min(fitting, 8 * self.size))
+
+
+def _pickled(work: Work) -> bytes:
+    import cloudpickle
+
+    try:
+        return cloudpickle.dumps(work)
+    except Exception as error:
+        raise InputError(
+            f"the function or a fixed parameter cannot be sent to workers ({error}): make what cannot be "
+            "pickled inside the function, or use backend='threads'"
+        ) from error
+
+
+def _result(future: Any, words: str) -> Outcome:
+    try:
+        return future.result()
+    except cf.BrokenExecutor as error:
+        raise SweepError(
+            f"a worker died in a batch of points that begins at {words}: out of memory, or a crash in compiled "
+            "code; with a store the finished points are kept, and the same call goes on from them"
+        ) from error
+
+
+def add_repeats(run: Run, results: Kept | Streamed, until: Until) -> Cells:
+    """Compute repeats in rounds until each point's standard error is small enough."""
+    begun = time.monotonic()
+    size = run.grid.size
+    repeats = np.full(size, until.at_least, dtype=np.intp)
+    run.compute(results, np.arange(size * until.at_least))
+    watched = until.watched(results.names)
+    while time.monotonic() - begun < until.seconds:
+        target = until.more(results.errors(watched), repeats)
+        if (target == repeats).all():
+            break
+        rounds = np.arange(repeats.min(), target.max())
+        new = (rounds[:, None] >= repeats) & (rounds[:, None] < target)
+        repeat, point = np.nonzero(new)
+        run.compute(results, rounds[repeat] * size + point)
+        repeats = target
+    return repeats
