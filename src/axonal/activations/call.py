@@ -27,7 +27,7 @@ Positions: TypeAlias = (
 RULES = ("all", "prompt", "last", "generated")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """The tokens of one forward pass.
 
@@ -118,7 +118,7 @@ class Call:
             return self._select_slice(positions)
         if isinstance(positions, int) and not isinstance(positions, bool):
             if positions < 0 and self.past >= self.prompt_columns:
-                return False  # counted from the end of a prompt that is behind us
+                return False  # it counts from the end of the prompt, which is behind us
             return self.positions == self._target(positions).unsqueeze(-1)
         if callable(positions):
             return self._checked(positions(self))

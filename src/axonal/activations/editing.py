@@ -13,17 +13,19 @@ from axonal.activations.edits import Edit
 from axonal.activations.site import Site, Visit, check_model
 from axonal.errors import AxonalError, InputError
 
-Edits: TypeAlias = Mapping[Site, Edit | Sequence[Edit]]
+EditsBySite: TypeAlias = Mapping[Site, Edit | Sequence[Edit]]
 
 
 @contextlib.contextmanager
-def edit(model: nn.Module, edits: Edits, *, prompt_length: int | None = None) -> Iterator[None]:
+def edit(
+    model: nn.Module, edits: EditsBySite, *, prompt_length: int | None = None
+) -> Iterator[None]:
     """Apply edits at sites of the model in every call inside the context.
 
-    Edits at one site apply in their order; those of an outer context before those of an inner one.
+    Edits at one site apply in their order, those of an outer context before those of an inner one.
     Every hook is gone when the context is left, whatever was raised inside. A context in which the
-    model ran but a site never fired raises an ``AxonalError``; one in which the model did not run
-    does not. One thread at a time.
+    model ran but nothing flowed through one of its sites raises an ``AxonalError`` on leaving; one
+    in which the model did not run does not. One thread at a time.
 
     Parameters
     ----------
@@ -32,8 +34,8 @@ def edit(model: nn.Module, edits: Edits, *, prompt_length: int | None = None) ->
     edits
         An edit, or a list of edits, for each site.
     prompt_length
-        Columns of the prompt (padding included). Only a decoding loop of one's own that uses no
-        cache, or splits its prompt, needs it: ``generate`` is understood by itself.
+        Columns of the prompt, padding included. Only a decoding loop of one's own that uses no
+        cache or splits its prompt needs it: ``generate`` is understood by itself.
     """
     check_model(model)
     chains = {site: _as_list(site, chain) for site, chain in edits.items()}
@@ -42,25 +44,26 @@ def edit(model: nn.Module, edits: Edits, *, prompt_length: int | None = None) ->
     with contextlib.ExitStack() as stack:
         stack.enter_context(calls)
         for site, chain in chains.items():
-            stack.callback(site.visit(model, _visit(site, chain, calls, fired)).remove)
+            stack.callback(site.attach(model, _apply(site, chain, calls, fired)).remove)
         calls.watch_end()
         yield
     if calls.count and len(fired) < len(chains):
         silent = next(site for site in chains if site not in fired)
         raise AxonalError(
-            f"The model ran, but {silent} never fired, so its edit did nothing: nothing flows "
-            "through that module here."
+            f"The model ran, but nothing flowed through {silent}, so its edit did nothing."
         )
 
 
-def _visit(site: Site, chain: list[Edit], calls: Calls, fired: set[Site]) -> Visit:
+def _apply(site: Site, chain: list[Edit], calls: Calls, fired: set[Site]) -> Visit:
+    steps = [(one, one.needs_call) for one in chain]
+
     def visit(x: Tensor) -> Tensor:
         fired.add(site)
-        for one in chain:
-            try:
-                x = one(x, calls.of(x) if one.needs_call else None)
-            except InputError as error:
-                raise InputError(f"At {site}: {error}") from None
+        try:
+            for one, needs_call in steps:
+                x = one(x, calls.of(x) if needs_call else None)
+        except InputError as error:
+            raise InputError(f"At {site}: {error}") from None
         return x
 
     return visit

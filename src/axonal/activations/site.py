@@ -70,7 +70,7 @@ class Site:
                 f"{type(model).__name__} has no module at {self.path!r}; {nearest(self.path, paths)}"
             ) from None
 
-    def visit(self, model: nn.Module, visit: Visit) -> RemovableHandle:
+    def attach(self, model: nn.Module, visit: Visit) -> RemovableHandle:
         """Call ``visit`` with the tensor at this site in every forward pass, until removed."""
         module = self.module(model)
         if self.heads is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
@@ -26,6 +27,7 @@ class Replace(Edit):
         super().__init__(**limits)
         self.hold("value", value)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         value = torch.as_tensor(self.value).to(x)
         try:
@@ -77,9 +79,11 @@ class Interchange(Edit):
         self.register_buffer("held", held)
 
     @property
+    @override
     def needs_call(self) -> bool:
         return True
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         assert call is not None
         source = self.source.to(x)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
@@ -131,6 +132,7 @@ class Latents(Edit):
             if not 0 <= latent < count:
                 raise InputError(f"There is no latent {latent}: the dictionary has {count}.")
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         self.check_width(x, self.dictionary.decoder.shape[1], "a dictionary")
         steered = x

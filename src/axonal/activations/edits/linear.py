@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
@@ -44,14 +45,17 @@ class Add(Edit):
         self.norm_dims = None if norm_dims is None else tuple(norm_dims)
 
     @property
+    @override
     def needs_call(self) -> bool:
         return super().needs_call or isinstance(self.scale, Tensor)
 
+    @override
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         if isinstance(self.scale, float) and self.scale == 0.0:
             return x
         return super().forward(x, call)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         vector = self.vector
         if vector.ndim > x.ndim or x.shape[x.ndim - vector.ndim :] != vector.shape:
@@ -102,6 +106,7 @@ class Project(Edit):
             del self.center
             self.hold("center", center)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         self.check_width(x, len(self.basis), "a basis")
         basis = self.basis.to(device=x.device, dtype=x.dtype)
@@ -161,6 +166,7 @@ class Affine(Edit):
                 )
             self.hold(name, value)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         self.check_width(x, self.width, "a map")
         held = [

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
@@ -34,6 +35,7 @@ class ScaleUnits(Edit):
             )
         self.hold("gains", gains)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         _check_units(self.units, x)
         factors = torch.ones(x.shape[-1], dtype=x.dtype, device=x.device)
@@ -69,6 +71,7 @@ class Clamp(Edit):
         if bool((torch.as_tensor(self.low) > torch.as_tensor(self.high)).any()):
             raise InputError("Clamp has a lower bound above its upper bound.")
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         low, high = (torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
         if self.units is None:
@@ -101,6 +104,7 @@ class Gate(Edit):
         self.hold("gate", gate)
         self.hold("reference", reference)
 
+    @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         gate, reference = (torch.as_tensor(part).to(x) for part in (self.gate, self.reference))
         try:

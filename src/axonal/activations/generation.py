@@ -1,0 +1,83 @@
+"""Learn from ``model.generate`` itself where the prompt ends.
+
+While a context is open on a model, its ``generate`` is wrapped once, however many contexts there
+are; the last one to close unwraps it.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from axonal.activations.calls import Calls
+
+_listeners: WeakKeyDictionary[nn.Module, list[Calls]] = WeakKeyDictionary()
+
+
+class Prompt(NamedTuple):
+    """What ``generate`` was given: rows and columns, padding included."""
+
+    rows: int
+    columns: int
+
+
+def listen(calls: Calls) -> None:
+    """Let ``calls`` know the prompt while the model's ``generate`` runs."""
+    generate = getattr(calls.model, "generate", None)
+    if not callable(generate):
+        return
+    listeners = _listeners.setdefault(calls.model, [])
+    listeners.append(calls)
+    if len(listeners) > 1:
+        return
+
+    @functools.wraps(generate)
+    def announced(*args: Any, **kwargs: Any) -> Any:
+        prompt = _prompt(args, kwargs)
+        for listener in listeners:
+            listener.generate_prompt = prompt
+        try:
+            return generate(*args, **_without_compilation(calls.model, args, kwargs))
+        finally:
+            for listener in listeners:
+                listener.generate_prompt = None
+
+    object.__setattr__(calls.model, "generate", announced)
+
+
+def stop_listening(calls: Calls) -> None:
+    """Forget ``calls``; the last one gives the model its own ``generate`` back."""
+    listeners = _listeners.get(calls.model, [])
+    if calls in listeners:
+        listeners.remove(calls)
+        if not listeners:
+            object.__delattr__(calls.model, "generate")
+            del _listeners[calls.model]
+
+
+def _prompt(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Prompt | None:
+    """Read rows and columns off the arguments; None when ``generate`` makes a prompt of its own."""
+    names = ("attention_mask", "inputs_embeds", "input_ids", "inputs")
+    for value in (*(kwargs.get(name) for name in names), *args[:1]):
+        if isinstance(value, Tensor) and value.ndim >= 2:
+            return Prompt(value.shape[0], value.shape[1])
+    return None
+
+
+def _without_compilation(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Switch off the compiled decoding step that static caches bring: it would skip every hook."""
+    config = kwargs.get("generation_config")
+    if len(args) > 1 or not hasattr(getattr(model, "generation_config", None), "disable_compile"):
+        return kwargs
+    if config is None:
+        return {**kwargs, "disable_compile": True}
+    config = copy.deepcopy(config)
+    config.disable_compile = True
+    return {**kwargs, "generation_config": config}
