@@ -20,7 +20,7 @@ from torch import Tensor
 from axonal.errors import InputError, nearest
 
 Positions: TypeAlias = (
-    "None | int | str | slice | Sequence[int | str] | Tensor | Callable[[Call], Tensor]"
+    "int | str | slice | Sequence[int | str] | Tensor | Callable[[Call], Tensor] | None"
 )
 """Which tokens; see :meth:`Call.select`."""
 
@@ -149,11 +149,12 @@ class Call:
             taken = self._take(x, self._targets(positions))
             return taken.squeeze(1) if positions.ndim == 1 else taken
         if isinstance(positions, list | tuple):
-            if any(not isinstance(position, int) for position in positions):
+            indices = [position for position in positions if isinstance(position, int)]
+            if len(indices) < len(positions):
                 raise InputError(
                     f"A list of positions to record holds integers only, got {list(positions)!r}."
                 )
-            return self._take(x, torch.stack([self._target(p) for p in positions], dim=-1))
+            return self._take(x, torch.stack([self._target(p) for p in indices], dim=-1))
         chosen = self.select(positions)
         if isinstance(chosen, bool):
             chosen = torch.full((self.batch, self.length), chosen, device=self.device)

@@ -53,9 +53,9 @@ def record(
     """
     sites = _checked(sites, positions, gradients)
     recorder = _Recorder(model, sites, positions, gradients, stop)
-    with recorder, torch.enable_grad() if gradients else torch.no_grad():
-        with contextlib.suppress(_AllRecorded):
-            call(model, batch)
+    grad = torch.enable_grad() if gradients else torch.no_grad()
+    with recorder, grad, contextlib.suppress(_AllRecorded):
+        call(model, batch)
     return recorder.cache
 
 

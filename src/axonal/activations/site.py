@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,13 +134,12 @@ def _replace_first(value: Any, visit: Visit, site: Site) -> Any:
 
 def _with_item(value: Any, key: Any, new: Tensor) -> Any:
     """Return a copy of the container with one entry replaced; the original stays as it was."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **{key: new})
+    if dataclasses.is_dataclass(value):  # the outputs of transformers
+        return dataclasses.replace(cast(Any, value), **{key: new})
     if isinstance(value, Mapping):
         return {**value, key: new}
-    if hasattr(value, "_replace"):  # a namedtuple
-        return value._replace(**{value._fields[key]: new})
-    return type(value)(new if index == key else item for index, item in enumerate(value))
+    items = [*value[:key], new, *value[key + 1 :]]
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 def check_model(model: object) -> nn.Module:

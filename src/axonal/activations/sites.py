@@ -157,10 +157,10 @@ def _find_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     depth = getattr(_text_config(model), "num_hidden_layers", None)
     for path, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == depth:
-            attention = _child(module[0], _ATTENTION)
-            if attention and _child(module[0], _MLP):
-                if _child(module[0].get_submodule(attention), _OUTPUT_PROJECTION):
-                    return path, module
+            attention, mlp = _child(module[0], _ATTENTION), _child(module[0], _MLP)
+            inside = module[0].get_submodule(attention)
+            if attention and mlp and _child(inside, _OUTPUT_PROJECTION):
+                return path, module
     paths = [path for path, _ in model.named_modules() if path] or [""]
     raise InputError(
         f"{type(model).__name__} has no list of blocks with an attention and an MLP, so its sites "

@@ -1,12 +1,15 @@
 """What every edit shares: where it applies, how strongly, and in which precision it computes.
 
-An edit returns ``x + strength * (change(x) - x)`` at the tokens, rows and positions that it is
+An edit returns ``x + strength * (change(x) - x)`` at the positions, tokens and rows that it is
 limited to, and ``x`` elsewhere. It computes in float32 where the model runs in half precision,
-returns a new tensor always, and where its strength is zero returns ``x`` itself.
+never writes into ``x``, and where its strength is 0 returns ``x`` itself.
+
+Constructor arguments are attributes of the same name, so an edit can be saved and built again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,14 +25,16 @@ class Edit(nn.Module):
     Parameters
     ----------
     positions
-        Which tokens, as :meth:`Call.select` reads them; None is every entry.
+        Which tokens, as :meth:`Call.select` reads them; None is every entry, padding too.
     tokens
         Only at these token ids.
     rows
-        Only these rows of the batch (of the prompt batch, where ``generate`` copies rows).
+        Only in these rows of the batch (of the prompt batch, where ``generate`` copies rows).
     strength
-        A number, or a tensor of one number a row; 0 changes nothing and 1 is the edit in full.
+        A number, or a tensor of one number a row; 0 changes nothing, 1 is the edit in full.
     """
+
+    strength: float | Tensor
 
     def __init__(
         self,
@@ -46,95 +51,91 @@ class Edit(nn.Module):
         self.hold("strength", strength)
 
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        """Return the edited activation, as if the edit applied everywhere at full strength."""
+        """Return the edited activation, as if the edit applied everywhere and in full."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         """Apply the edit to ``x``; without a call, rows and positions are read off its axes."""
-        if isinstance(self.strength, float) and self.strength == 0.0:
+        strength = self.strength
+        if not isinstance(strength, Tensor) and strength == 0.0:
             return x
         if call is None and self.needs_call:
             call = Call.of_tensor(x)
         chosen = True if call is None else self._chosen(x, call)
         if chosen is False:
             return x
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        half = x.dtype in (torch.float16, torch.bfloat16)
+        wide = x.float() if half else x
         new = self.change(wide, call)
-        if isinstance(self.strength, Tensor) or self.strength != 1.0:
-            new = wide + self.by_row(self.strength, x, call) * (new - wide)
+        if isinstance(strength, Tensor) or strength != 1.0:
+            new = wide + self.by_row(strength, wide, call) * (new - wide)
         if isinstance(chosen, Tensor):
             new = torch.where(chosen, new, wide)
-        return new.to(x.dtype)
+        return new.to(x.dtype) if half else new
 
     @property
     def needs_call(self) -> bool:
         """Whether the edit has to know which tokens it sees."""
-        return (
-            self.positions is not None
-            or self.tokens is not None
-            or self.rows is not None
-            or isinstance(self.strength, Tensor)
-        )
+        limits = (self.positions, self.tokens, self.rows)
+        return isinstance(self.strength, Tensor) or any(limit is not None for limit in limits)
+
+    def by_row(self, value: float | Tensor, x: Tensor, call: Call | None) -> float | Tensor:
+        """Shape a number, or a tensor of one number a row, to broadcast over ``x``."""
+        if not isinstance(value, Tensor) or value.ndim == 0:
+            return value
+        call = Call.of_tensor(x) if call is None else call
+        call.check_rows(len(value), "A strength")
+        return value.to(x)[call.rows.to(x.device)].view(-1, *(1,) * (x.ndim - 1))
+
+    def hold(self, name: str, value: float | Tensor | None, *, finite: bool = True) -> None:
+        """Keep an argument as the attribute ``name``; refuse NaN and infinity.
+
+        Tensors become parameters that do not train until asked to (``requires_grad_()``). A tensor
+        that already requires gradients stays in its graph, so that they flow through the edit to
+        whatever made it.
+        """
+        if value is None:
+            self.register_parameter(name, None)
+        elif not isinstance(value, Tensor):
+            if math.isnan(value) or (finite and math.isinf(value)):
+                raise InputError(f"{type(self).__name__}: {name} is {value}.")
+            setattr(self, name, float(value))
+        else:
+            value = value if value.is_floating_point() else value.float()
+            if bool(value.isnan().any()) or (finite and not bool(value.isfinite().all())):
+                raise InputError(
+                    f"{type(self).__name__}: {name} of shape {tuple(value.shape)} holds NaN or "
+                    "infinity."
+                )
+            if value.requires_grad and not isinstance(value, nn.Parameter):
+                self.register_buffer(name, value)
+            elif isinstance(value, nn.Parameter):
+                self.register_parameter(name, value)
+            else:
+                frozen = nn.Parameter(value.detach().clone(), requires_grad=False)
+                self.register_parameter(name, frozen)
+
+    def check_width(self, x: Tensor, width: int) -> None:
+        """Raise when the last dimension of ``x`` is not the one that the edit was made for."""
+        if x.shape[-1] != width:
+            raise InputError(
+                f"{type(self).__name__} was made for {width} features, but {x.shape[-1]} flow here."
+            )
 
     def _chosen(self, x: Tensor, call: Call) -> bool | Tensor:
         """Where the edit applies: everywhere, nowhere, or a mask that broadcasts over ``x``."""
         chosen = call.select(self.positions)
         if self.tokens is not None and chosen is not False:
             if call.ids is None:
-                raise InputError("tokens= needs a model that was called with input_ids.")
+                raise InputError("tokens= needs a model that is called with input_ids.")
             ids = torch.tensor(self.tokens, device=call.ids.device)
             chosen = chosen & torch.isin(call.ids, ids)
         if isinstance(chosen, Tensor):
             chosen = call.spread(chosen, x)
         if self.rows is not None and chosen is not False:
-            rows = torch.tensor(self.rows, device=x.device)
-            if self.rows and not 0 <= min(self.rows) <= max(self.rows) < call.batch // call.copies:
-                raise InputError(
-                    f"rows={self.rows}, but the batch has {call.batch // call.copies} rows."
-                )
-            inside = torch.isin(call.rows.to(x.device), rows)
-            chosen = chosen & inside.view(-1, *(1,) * (x.ndim - 1))
+            count = call.batch // call.copies
+            if self.rows and not 0 <= min(self.rows) <= max(self.rows) < count:
+                raise InputError(f"rows={self.rows}, but the batch has {count} rows.")
+            inside = torch.isin(call.rows, torch.tensor(self.rows, device=call.rows.device))
+            chosen = chosen & inside.to(x.device).view(-1, *(1,) * (x.ndim - 1))
         return chosen
-
-    def by_row(self, value: float | Tensor, x: Tensor, call: Call | None) -> float | Tensor:
-        """Give a number or a tensor of one number a row the dimensions to broadcast over ``x``."""
-        if not isinstance(value, Tensor):
-            return value
-        value = value.to(device=x.device)
-        if value.ndim == 0:
-            return value
-        call = call or Call.of_tensor(x)
-        call.check_rows(len(value), "strength")
-        return value[call.rows.to(x.device)].view(-1, *(1,) * (x.ndim - 1))
-
-    def hold(self, name: str, value: float | Tensor, *, finite: bool = True) -> None:
-        """Keep an argument: tensors as parameters (not training until asked to), finite only.
-
-        A tensor that already requires gradients stays in its graph, so that gradients flow through
-        the edit to whatever made it.
-        """
-        if not isinstance(value, Tensor):
-            value = float(value)
-            if value != value:
-                raise InputError(f"{type(self).__name__}: {name} is NaN.")
-            setattr(self, name, value)
-            return
-        if not value.is_floating_point():
-            value = value.float()
-        if bool(value.isnan().any()) or (finite and not bool(value.isfinite().all())):
-            raise InputError(
-                f"{type(self).__name__}: {name} of shape {tuple(value.shape)} holds NaN or infinity."
-            )
-        if isinstance(value, nn.Parameter):
-            self.register_parameter(name, value)
-        elif value.requires_grad:
-            self.register_buffer(name, value)
-        else:
-            self.register_parameter(name, nn.Parameter(value.detach().clone(), requires_grad=False))
-
-    def check_width(self, x: Tensor, width: int, what: str) -> None:
-        """Raise when the last dimension of ``x`` is not the one that the edit was made for."""
-        if x.shape[-1] != width:
-            raise InputError(
-                f"{type(self).__name__} has {what} for {width} features, but {x.shape[-1]} flow here."
-            )

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
+from axonal.activations.edits.linear import orthonormal
 from axonal.errors import InputError
 
 
@@ -19,9 +20,13 @@ class Replace(Edit):
     Parameters
     ----------
     value
-        A number, or any shape that the activation ends in; ``(rows, 1, ..., width)`` for one value a
-        row.
+        A number, or a tensor that broadcasts over the activation: ``(width,)`` for every token,
+        ``(rows, 1, width)`` for one value a row.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
+
+    value: float | Tensor
 
     def __init__(self, value: float | Tensor, **limits: Any) -> None:
         super().__init__(**limits)
@@ -40,43 +45,56 @@ class Replace(Edit):
 
 
 class Interchange(Edit):
-    """Put another run's activations in the place of this run's, token by absolute position.
+    """Put another run's activations in the place of this run's, token by token.
+
+    Tokens are matched by row and absolute position, so the two runs may be padded differently.
+    Tokens at positions that the source does not hold (generated ones, say) stay as they are.
 
     Parameters
     ----------
     source
-        ``(rows, positions, ...)`` as :func:`record` returns it for the same site, one row for each
-        row of the batch, or a single row for all.
+        ``(rows, positions, ...)`` as :func:`record` returns it with ``positions=None`` from the
+        same site: one row for each row of the batch, or a single row for all.
     mask
-        The attention mask ``(rows, positions)`` of the run that ``source`` comes from, where it was
-        padded: tokens are matched by their absolute position, so the two runs may be padded
-        differently.
-
-    Tokens at positions that the source does not hold stay as they are.
+        ``(rows, positions)``: the attention mask of the run that ``source`` comes from, where it
+        was padded.
+    basis
+        ``(width, k)``: exchange only the part in this subspace; made orthonormal here.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
 
     source: Tensor
-    held: Tensor
+    mask: Tensor
+    basis: Tensor | None
 
-    def __init__(self, source: Tensor, mask: Tensor | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        source: Tensor,
+        mask: Tensor | None = None,
+        basis: Tensor | None = None,
+        **limits: Any,
+    ) -> None:
         super().__init__(**limits)
         if source.ndim < 3:
             raise InputError(
-                f"Interchange takes a source (rows, positions, ...), got {tuple(source.shape)}."
+                f"Interchange takes a source (rows, positions, ...), got {tuple(source.shape)}; "
+                "Replace puts a value anywhere."
             )
-        held = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
-        if mask is not None:
-            if mask.shape != source.shape[:2]:
-                raise InputError(
-                    f"Interchange: the mask {tuple(mask.shape)} does not fit a source of "
-                    f"{tuple(source.shape[:2])} rows and positions."
-                )
-            # A stable sort moves the real tokens to the front: columns become absolute positions.
-            order = (~mask.bool()).to(torch.uint8).argsort(dim=1, stable=True).to(source.device)
-            source = source[torch.arange(len(source), device=source.device).unsqueeze(1), order]
-            held = mask.bool().to(source.device).gather(1, order)
-        self.hold("source", source)
-        self.register_buffer("held", held)
+        if mask is None:
+            mask = torch.ones(source.shape[:2])
+        if mask.shape != source.shape[:2]:
+            raise InputError(
+                f"Interchange: a mask of shape {tuple(mask.shape)} does not fit a source of "
+                f"{source.shape[0]} rows and {source.shape[1]} positions."
+            )
+        # Real tokens move to the front, in their order: columns become absolute positions.
+        mask = mask.bool().to(source.device)
+        order = (~mask).byte().argsort(dim=1, stable=True)
+        rows = torch.arange(len(source), device=source.device).unsqueeze(1)
+        self.hold("source", source[rows, order])
+        self.register_buffer("mask", mask[rows, order])
+        self.hold("basis", None if basis is None else orthonormal(basis))
 
     @property
     @override
@@ -86,17 +104,22 @@ class Interchange(Edit):
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         assert call is not None
-        source = self.source.to(x)
-        if source.shape[2:] != x.shape[2:]:
+        if self.source.shape[2:] != x.shape[2:]:
             raise InputError(
-                f"Interchange has a source of {tuple(source.shape)} for an activation of "
-                f"{tuple(x.shape)}."
+                f"Interchange has a source of shape {tuple(self.source.shape)}, but an activation "
+                f"of shape {tuple(x.shape)} flows here."
             )
-        if len(source) != 1:
-            call.check_rows(len(source), "the source of Interchange")
-        rows = (call.rows if len(source) > 1 else torch.zeros_like(call.rows)).to(x.device)
+        rows = torch.zeros_like(call.rows)
+        if len(self.source) > 1:
+            call.check_rows(len(self.source), "The source of Interchange")
+            rows = call.rows
+        rows = rows.to(x.device).unsqueeze(1)
         positions = call.positions.to(x.device)
-        known = (positions >= 0) & (positions < source.shape[1])
-        columns = positions.clamp(0, source.shape[1] - 1)
-        known = known & self.held.to(x.device)[rows.unsqueeze(1), columns]
-        return torch.where(call.spread(known, x), source[rows.unsqueeze(1), columns], x)
+        columns = positions.clamp(0, self.source.shape[1] - 1)
+        other = self.source.to(x)[rows, columns]
+        if self.basis is not None:
+            self.check_width(x, len(self.basis))
+            basis = self.basis.to(x)
+            other = x + ((other - x) @ basis) @ basis.mT
+        held = (columns == positions) & self.mask.to(x.device)[rows, columns]
+        return torch.where(call.spread(held, x), other, x)

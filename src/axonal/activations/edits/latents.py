@@ -37,6 +37,7 @@ class Dictionary(nn.Module):
     decoder: Tensor
     encoder_bias: Tensor
     decoder_bias: Tensor
+    threshold: Tensor | None
 
     def __init__(
         self,
@@ -63,36 +64,35 @@ class Dictionary(nn.Module):
             raise InputError("threshold goes with activation='jumprelu', and only with it.")
         latents, width = encoder.shape
         self.activation, self.k = activation, k
-        self.encoder = nn.Parameter(encoder.detach(), requires_grad=False)
-        self.decoder = nn.Parameter(decoder.detach(), requires_grad=False)
-        for name, bias, size in (
-            ("encoder_bias", encoder_bias, latents),
-            ("decoder_bias", decoder_bias, width),
-            ("threshold", threshold, latents),
-        ):
-            value = torch.zeros(size).to(encoder) if bias is None else bias.detach()
-            if value.shape != (size,):
-                raise InputError(f"{name} has shape {tuple(value.shape)}, expected {(size,)}.")
-            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
+        given = {
+            "encoder": (encoder, encoder.shape),
+            "decoder": (decoder, decoder.shape),
+            "encoder_bias": (encoder.new_zeros(latents), (latents,)),
+            "decoder_bias": (encoder.new_zeros(width), (width,)),
+            "threshold": (threshold, (latents,)),
+        }
+        if encoder_bias is not None:
+            given["encoder_bias"] = (encoder_bias, (latents,))
+        if decoder_bias is not None:
+            given["decoder_bias"] = (decoder_bias, (width,))
+        for name, (value, shape) in given.items():
+            if value is not None and value.shape != shape:
+                raise InputError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)}.")
+            held = None if value is None else nn.Parameter(value.detach(), requires_grad=False)
+            self.register_parameter(name, held)
 
     def encode(self, x: Tensor, latents: Tensor | None = None) -> Tensor:
         """Return the activations ``(..., latents)``, of the named latents only where given."""
-        encoder, bias, decoder_bias, threshold = (
-            part.to(x)
-            for part in (self.encoder, self.encoder_bias, self.decoder_bias, self.threshold)
-        )
-        if latents is not None and self.activation != "topk":  # each latent by itself
-            encoder, bias, threshold = encoder[latents], bias[latents], threshold[latents]
-            latents = None
-        raw = (x - decoder_bias) @ encoder.mT + bias
-        if self.activation == "jumprelu":
-            active = raw * (raw > threshold)
-        elif self.activation == "topk":
-            assert self.k is not None
-            top = raw.topk(self.k, dim=-1)
-            active = torch.zeros_like(raw).scatter(-1, top.indices, top.values.relu())
-        else:
-            active = raw.relu()
+        # Only "topk" compares latents with one another; the others are computed one by one.
+        rows = slice(None) if latents is None or self.activation == "topk" else latents
+        raw = (x - self.decoder_bias.to(x)) @ self.encoder[rows].to(x).mT
+        raw = raw + self.encoder_bias[rows].to(x)
+        if self.activation == "relu":
+            return raw.relu()
+        if self.threshold is not None:
+            return raw * (raw > self.threshold[rows].to(x))
+        top = raw.topk(self.k or 0, dim=-1)
+        active = torch.zeros_like(raw).scatter(-1, top.indices, top.values.relu())
         return active if latents is None else active[..., latents]
 
 
@@ -134,7 +134,7 @@ class Latents(Edit):
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        self.check_width(x, self.dictionary.decoder.shape[1], "a dictionary")
+        self.check_width(x, self.dictionary.decoder.shape[1])
         steered = x
         if self.add:
             amounts, rows = self._rows(self.add, x)

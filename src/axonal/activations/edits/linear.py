@@ -23,13 +23,14 @@ class Add(Edit):
     scale
         A number, or a tensor of one number a row; 0 changes nothing.
     norm_dims
-        Make the step relative: it is ``scale`` times the activation's own norm over these
-        dimensions, along the vector's direction. ``(-1,)`` is the norm of each token.
+        Make the step relative: ``scale`` times the activation's own norm over these dimensions, in
+        the direction of the vector. ``(-1,)`` is the norm of each token.
     limits
-        ``positions``, ``tokens`` and ``rows``, as for every edit.
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
 
     vector: Tensor
+    scale: float | Tensor
 
     def __init__(
         self,
@@ -43,50 +44,56 @@ class Add(Edit):
         self.hold("vector", vector)
         self.hold("scale", scale)
         self.norm_dims = None if norm_dims is None else tuple(norm_dims)
+        if norm_dims is not None and not bool(vector.any()):
+            raise InputError("Add: a zero vector has no direction for norm_dims.")
 
     @property
     @override
     def needs_call(self) -> bool:
-        return super().needs_call or isinstance(self.scale, Tensor)
+        return isinstance(self.scale, Tensor) or super().needs_call
 
     @override
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
-        if isinstance(self.scale, float) and self.scale == 0.0:
+        if not isinstance(self.scale, Tensor) and self.scale == 0.0:
             return x
         return super().forward(x, call)
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        vector = self.vector
+        vector, scale = self.vector.to(x), self.scale
         if vector.ndim > x.ndim or x.shape[x.ndim - vector.ndim :] != vector.shape:
             raise InputError(
-                f"Add has a vector of shape {tuple(vector.shape)}, but the activation "
-                f"{tuple(x.shape)} does not end in it."
+                f"Add has a vector of shape {tuple(vector.shape)}, but an activation of shape "
+                f"{tuple(x.shape)} flows here."
             )
-        vector = vector.to(device=x.device, dtype=x.dtype)
-        scale = self.scale
         if self.norm_dims is not None:
             norm = torch.linalg.vector_norm(x, dim=self.norm_dims, keepdim=True)
             vector = norm * (vector / torch.linalg.vector_norm(vector))
-        if isinstance(scale, float):
+        if not isinstance(scale, Tensor):
             return torch.add(x, vector, alpha=scale)
         return x + self.by_row(scale, x, call) * vector
 
 
 class Project(Edit):
-    """Project a subspace out, or keep only it: ``x - P Pᵀ (x - center)`` and its complement.
+    """Project a subspace out, or keep it alone.
+
+    With orthonormal columns ``P`` and a center ``c``: ``x - P Pᵀ (x - c)`` removes the subspace
+    (directional ablation), ``c + P Pᵀ (x - c)`` keeps nothing else.
 
     Parameters
     ----------
     basis
         ``(width,)`` or ``(width, k)``; made orthonormal here.
     keep
-        ``"complement"`` removes the subspace (directional ablation), ``"subspace"`` keeps it alone.
+        ``"complement"`` or ``"subspace"``.
     center
-        ``(width,)``: the point whose part takes the place of the removed part; 0 by default.
+        ``(width,)``: whose part takes the place of what is removed; 0 by default.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
 
     basis: Tensor
+    center: Tensor | None
 
     def __init__(
         self,
@@ -101,18 +108,14 @@ class Project(Edit):
             raise InputError(f"Project keeps 'complement' or 'subspace', got {keep!r}.")
         self.keep = keep
         self.hold("basis", orthonormal(basis))
-        self.center: Tensor | None = None
-        if center is not None:
-            del self.center
-            self.hold("center", center)
+        _check_shape("Project", "center", center, (len(basis),))
+        self.hold("center", center)
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        self.check_width(x, len(self.basis), "a basis")
-        basis = self.basis.to(device=x.device, dtype=x.dtype)
-        away = x
-        if self.center is not None:
-            away = x - self.center.to(device=x.device, dtype=x.dtype)
+        self.check_width(x, len(self.basis))
+        basis = self.basis.to(x)
+        away = x if self.center is None else x - self.center.to(x)
         inside = (away @ basis) @ basis.mT
         return x - inside if self.keep == "complement" else x - (away - inside)
 
@@ -120,22 +123,27 @@ class Project(Edit):
 class Affine(Edit):
     """Apply an affine map, in the whole space or in a subspace.
 
-    ``x + P ((A - I) Pᵀ (x - center) + b)``: the coordinates ``z = Pᵀ (x - center)`` become
-    ``A z + b`` and everything orthogonal to ``P`` stays. It costs two thin products a token.
+    ``x + P ((A - I) Pᵀ (x - c) + b)``: the coordinates ``z = Pᵀ (x - c)`` become ``A z + b`` and all
+    that is orthogonal to ``P`` stays. A token costs two thin products.
 
     Parameters
     ----------
     matrix
         ``A``: ``(k, k)``, or ``(width, width)`` without a basis.
     bias
-        ``b``: ``(k,)``.
+        ``b``: ``(k,)``; 0 by default.
     basis
         ``P``: ``(width, k)`` with orthonormal columns; None is the whole space.
     center
-        ``(width,)``: the origin of the coordinates.
+        ``c``: ``(width,)``, the origin of the coordinates; 0 by default.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
 
     matrix: Tensor
+    bias: Tensor | None
+    basis: Tensor | None
+    center: Tensor | None
 
     def __init__(
         self,
@@ -148,53 +156,42 @@ class Affine(Edit):
     ) -> None:
         super().__init__(**limits)
         size = len(matrix)
-        width = size if basis is None else len(basis)
-        expected = {
-            "matrix": (matrix, (size, size)),
-            "bias": (bias, (size,)),
-            "basis": (basis, (width, size)),
-            "center": (center, (width,)),
-        }
-        self.width = width
-        for name, (value, shape) in expected.items():
-            if value is None:
-                setattr(self, name, None)
-                continue
-            if tuple(value.shape) != shape:
-                raise InputError(
-                    f"Affine: {name} has shape {tuple(value.shape)}, expected {shape}."
-                )
-            self.hold(name, value)
+        self._width = size if basis is None else len(basis)
+        _check_shape("Affine", "matrix", matrix, (size, size))
+        _check_shape("Affine", "bias", bias, (size,))
+        _check_shape("Affine", "basis", basis, (self._width, size))
+        _check_shape("Affine", "center", center, (self._width,))
+        self.hold("matrix", matrix)
+        self.hold("bias", bias)
+        self.hold("basis", basis)
+        self.hold("center", center)
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        self.check_width(x, self.width, "a map")
-        held = [
-            None if value is None else value.to(device=x.device, dtype=x.dtype)
-            for value in (self.matrix, self.bias, self.basis, self.center)
-        ]
-        matrix, bias, basis, center = held
-        away = x if center is None else x - center
-        inside = away if basis is None else away @ basis
-        assert matrix is not None
-        step = inside @ (matrix - torch.eye(len(matrix), dtype=x.dtype, device=x.device)).mT
-        step = step if bias is None else step + bias
-        return x + (step if basis is None else step @ basis.mT)
+        self.check_width(x, self._width)
+        matrix = self.matrix.to(x)
+        away = x if self.center is None else x - self.center.to(x)
+        inside = away if self.basis is None else away @ self.basis.to(x)
+        step = inside @ (matrix - torch.eye(len(matrix)).to(x)).mT
+        step = step if self.bias is None else step + self.bias.to(x)
+        return x + (step if self.basis is None else step @ self.basis.to(x).mT)
 
 
 def orthonormal(basis: Tensor) -> Tensor:
-    """Return an orthonormal basis of the span of the columns; refuse dependent ones."""
+    """Return an orthonormal basis of the span of the columns; refuse dependent columns."""
     basis = basis.unsqueeze(-1) if basis.ndim == 1 else basis
     if basis.ndim != 2:
         raise InputError(f"A basis has shape (width,) or (width, k), got {tuple(basis.shape)}.")
-    wide = basis.double()
-    gram = wide.mT @ wide
-    if torch.allclose(gram, torch.eye(len(gram), dtype=gram.dtype, device=gram.device), atol=1e-6):
+    gram = basis.double().mT @ basis.double()
+    if torch.allclose(gram, torch.eye(len(gram)).to(gram), atol=1e-6):
         return basis
-    q, r = torch.linalg.qr(wide)
-    diagonal = r.diagonal().abs()
-    if bool(diagonal.min() <= 1e-8 * diagonal.max()) or bool(diagonal.max() == 0):
-        raise InputError(
-            f"A basis of {basis.shape[1]} columns is linearly dependent: drop the redundant ones."
-        )
-    return q.to(basis.dtype)
+    q, r = torch.linalg.qr(basis.double())
+    lengths = r.diagonal().abs()
+    if not bool(lengths.min() > 1e-8 * lengths.max()):
+        raise InputError(f"The {basis.shape[1]} columns of a basis are zero or linearly dependent.")
+    return q.to(basis.dtype if basis.is_floating_point() else torch.get_default_dtype())
+
+
+def _check_shape(edit: str, name: str, value: Tensor | None, shape: tuple[int, ...]) -> None:
+    if value is not None and tuple(value.shape) != shape:
+        raise InputError(f"{edit}: {name} has shape {tuple(value.shape)}, expected {shape}.")

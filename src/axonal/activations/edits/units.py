@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from axonal.errors import InputError
 
 
 class ScaleUnits(Edit):
-    """Scale single units: ``x_i * (1 + gain_i)``; the others stay as they are.
+    """Scale single units: ``x_i * (1 + gain_i)``; the others stay bit-identical.
 
     Parameters
     ----------
@@ -23,13 +24,17 @@ class ScaleUnits(Edit):
         Indices into the last dimension.
     gains
         One gain a unit, or one number for all; 0 changes nothing, -1 silences.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
+
+    gains: Tensor
 
     def __init__(self, units: Sequence[int] | Tensor, gains: float | Tensor, **limits: Any) -> None:
         super().__init__(**limits)
         self.units = _unit_list(units)
-        gains = torch.as_tensor(gains, dtype=torch.get_default_dtype())
-        if gains.ndim > 1 or (gains.ndim == 1 and len(gains) != len(self.units)):
+        gains = gains if isinstance(gains, Tensor) else torch.tensor(float(gains))
+        if gains.shape not in ((), (len(self.units),)):
             raise InputError(
                 f"ScaleUnits has {len(self.units)} units but gains of shape {tuple(gains.shape)}."
             )
@@ -38,10 +43,10 @@ class ScaleUnits(Edit):
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         _check_units(self.units, x)
-        factors = torch.ones(x.shape[-1], dtype=x.dtype, device=x.device)
-        units = torch.tensor(self.units, device=x.device)
-        gains = (1 + self.gains.to(factors)).expand(len(self.units))
-        return x * factors.index_put((units,), gains)
+        # One dense product is quicker than gathering and scattering, and x * 1 is exact.
+        units = torch.tensor(self.units, dtype=torch.long, device=x.device)
+        factors = (1 + self.gains.to(x)).expand(len(units))
+        return x * torch.ones(x.shape[-1]).to(x).index_put((units,), factors)
 
 
 class Clamp(Edit):
@@ -53,7 +58,12 @@ class Clamp(Edit):
         Numbers, or tensors of one number a unit; None is unbounded.
     units
         Indices into the last dimension; None is all of them.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
+
+    low: float | Tensor | None
+    high: float | Tensor | None
 
     def __init__(
         self,
@@ -65,28 +75,32 @@ class Clamp(Edit):
         super().__init__(**limits)
         if low is None and high is None:
             raise InputError("Clamp needs a lower bound, an upper bound or both.")
-        self.units = None if units is None else _unit_list(units)
-        self.hold("low", float("-inf") if low is None else low, finite=False)
-        self.hold("high", float("inf") if high is None else high, finite=False)
-        if bool((torch.as_tensor(self.low) > torch.as_tensor(self.high)).any()):
+        self.hold("low", low, finite=False)
+        self.hold("high", high, finite=False)
+        floor = torch.as_tensor(-math.inf if low is None else low)
+        if bool((floor > torch.as_tensor(math.inf if high is None else high)).any()):
             raise InputError("Clamp has a lower bound above its upper bound.")
+        self.units = None if units is None else _unit_list(units)
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        low, high = (torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
         if self.units is None:
-            return torch.minimum(torch.maximum(x, low), high)
+            return self._bounded(x)
         _check_units(self.units, x)
-        units = torch.tensor(self.units, device=x.device)
-        clamped = torch.minimum(torch.maximum(x.index_select(-1, units), low), high)
-        return x.index_copy(-1, units, clamped)
+        units = torch.tensor(self.units, dtype=torch.long, device=x.device)
+        return x.index_copy(-1, units, self._bounded(x.index_select(-1, units)))
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        for bound, apply in ((self.low, torch.maximum), (self.high, torch.minimum)):
+            x = x if bound is None else apply(x, torch.as_tensor(bound).to(x))
+        return x
 
 
 class Gate(Edit):
     """Mix the activation with a reference: ``gate * x + (1 - gate) * reference``.
 
-    A gate of 0 ablates (to zero, to a mean, to another run's value), 1 leaves bit-identical; values
-    between are what circuit discovery learns.
+    A gate of 0 ablates (to zero, to a mean, to another run's value), 1 leaves bit-identical, and
+    what lies between is what circuit discovery learns.
 
     Parameters
     ----------
@@ -94,8 +108,13 @@ class Gate(Edit):
         A number, or a tensor that broadcasts over the activation: ``(width,)`` gates units,
         ``(heads, 1)`` gates heads.
     reference
-        What takes the activation's place; 0 by default. Broadcasts over the activation.
+        What takes the activation's place; broadcasts over it. 0 by default.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
+
+    gate: float | Tensor
+    reference: float | Tensor
 
     def __init__(
         self, gate: float | Tensor, reference: float | Tensor = 0.0, **limits: Any
@@ -106,7 +125,7 @@ class Gate(Edit):
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        gate, reference = (torch.as_tensor(part).to(x) for part in (self.gate, self.reference))
+        gate, reference = torch.as_tensor(self.gate).to(x), torch.as_tensor(self.reference).to(x)
         try:
             return torch.lerp(reference.expand_as(x), x, gate.expand_as(x))
         except RuntimeError:
