@@ -85,8 +85,11 @@ def open_pool(backend: Any, jobs: int) -> Iterator[Pool]:
         elif word == "processes":
             from joblib.externals.loky import get_reusable_executor
 
-            executor = get_reusable_executor(jobs, env=dict.fromkeys(THREAD_VARIABLES, "1"))
-            yield Pool(word, executor.submit, jobs, remote=True)
+            def submit(*task: Any) -> cf.Future[Any]:  # after a crash there is a new executor
+                one = dict.fromkeys(THREAD_VARIABLES, "1")
+                return get_reusable_executor(jobs, env=one).submit(*task)
+
+            yield Pool(word, submit, jobs, remote=True)
         elif word == "dask":
             yield Pool(
                 word, _dask_client(stack, jobs).get_executor(pure=False).submit, jobs, remote=True

@@ -13,13 +13,14 @@ import xarray as xr
 
 from axonal.errors import InputError, nearest
 from axonal.sweep.backends import open_pool
+from axonal.sweep.dispatch import SweepError
 from axonal.sweep.estimates import STATISTICS, Until
 from axonal.sweep.grid import Grid, Over, check_call
 from axonal.sweep.identity import fingerprint, function_name, identify
 from axonal.sweep.progress import Progress, reporter
 from axonal.sweep.provenance import provenance
 from axonal.sweep.results import Kept, Labels, Streamed
-from axonal.sweep.run import Run, SweepError, add_repeats
+from axonal.sweep.run import Run, add_repeats
 from axonal.sweep.store import Store
 from axonal.sweep.worker import Work
 
@@ -118,8 +119,16 @@ def sweep(
     if limit is not None:
         from axonal.sweep.plan import thin
 
+        times = repeats if until is None else until.at_least
         grid = thin(
-            function, grid, limit, fixed=fixed, repeats=repeats, vectorized=vectorized, jobs=jobs
+            function,
+            grid,
+            limit,
+            fixed=fixed,
+            repeats=times,
+            vectorized=vectorized,
+            block=block,
+            jobs=jobs,
         )
     path = None if grid.follow is None or grid.path is None else (grid.follow.dim, grid.path)
     title, begun = function_name(function), time.time()

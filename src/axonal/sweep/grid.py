@@ -112,7 +112,9 @@ class Grid:
         axes: list[Axis] = []
         follow, path = None, None
         for name, values in over.items():
-            if not isinstance(values, Follow):
+            if isinstance(values, Axis):
+                axes.append(values)
+            elif not isinstance(values, Follow):
                 axes.append(_axis(name, values))
             elif path is not None:
                 raise InputError(f"axis {name!r}: only one axis of a sweep can be a Follow axis")

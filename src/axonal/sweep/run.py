@@ -6,32 +6,23 @@ comes first.
 
 from __future__ import annotations
 
-import concurrent.futures as cf
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from axonal.errors import AxonalError, InputError
-from axonal.sweep.backends import Pool, wait_any
+from axonal.sweep.backends import Pool
+from axonal.sweep.dispatch import Batches, Cells, SweepError, outcomes
 from axonal.sweep.estimates import Until
 from axonal.sweep.grid import Grid
 from axonal.sweep.progress import Progress
 from axonal.sweep.results import Kept, Labels, Streamed
 from axonal.sweep.seeding import coordinate_hash
 from axonal.sweep.store import Keys, Record, Store
-from axonal.sweep.worker import Batch, Outcome, Work, run_batch
+from axonal.sweep.worker import Batch, Outcome, Work
 
-BATCH_SECONDS = 0.25
-LARGEST_BLOCK = 4096
 BUFFERED_CELLS = 65536
-Cells = NDArray[np.intp]
-
-
-class SweepError(AxonalError):
-    """A point raised where the sweep was told to stop, or nothing but failures came back."""
 
 
 @dataclass
@@ -84,24 +75,9 @@ class Run:
             self.reused += int(known.sum())
             self.done += int(known.sum())
             self.report(self.done, self.total)
-        batches = _Batches(cells, known, self._block_size(len(cells)), self.pool.width)
-        work = _pickled(self.work) if self.pool.remote else self.work
-        waiting: dict[Any, Cells] = {}
-        try:
-            while batches or waiting:
-                while batches and len(waiting) < (
-                    2 * self.pool.width if self.pool.remote else self.pool.width
-                ):
-                    batch = batches.take()
-                    waiting[self.pool.submit(run_batch, work, self._batch(batch))] = batch
-                for future in wait_any(list(waiting)):
-                    here = waiting.pop(future)
-                    outcome = _result(future, self._words(here[0]))
-                    batches.learn(len(here), outcome.seconds)
-                    self._collect(results, here, outcome, first)
-        finally:
-            for future in waiting:
-                future.cancel()
+        batches = Batches(cells, known, self.block, self.work.vectorized)
+        for here, outcome in outcomes(self.pool, self.work, batches, self._batch):
+            self._collect(results, here, outcome, first)
 
     def _collect(self, results: Kept, cells: Cells, outcome: Outcome, first: int) -> None:
         records = [
@@ -128,16 +104,6 @@ class Run:
 
     def _words(self, cell: int | np.intp) -> str:
         return self.grid.describe(int(cell) % self.grid.size)
-
-    def _block_size(self, cells: int) -> int | None:
-        """Return the points of a task; None lets it adapt to the time a point takes.
-
-        A vectorised block depends on the grid alone, not on the workers: a function's last bits may
-        depend on the size of its arrays.
-        """
-        if self.block is not None or not self.work.vectorized:
-            return self.block
-        return min(max(-(-cells // 16), 64), LARGEST_BLOCK)
 
     def _batch(self, cells: Cells) -> Batch:
         points, repeats = cells % self.grid.size, cells // self.grid.size
@@ -172,57 +138,6 @@ class Run:
             "spawn_key": failure.spawn_key,
             "traceback": failure.traceback,
         }
-
-
-class _Batches:
-    """Deals out the cells that are not known: in fixed blocks, or in batches of BATCH_SECONDS."""
-
-    def __init__(
-        self, cells: Cells, known: NDArray[np.bool_], block: int | None, width: int
-    ) -> None:
-        self.adaptive, self.width, self.size = block is None, width, 1
-        if block is None:
-            pieces = [cells[~known]]
-        else:  # the blocks of all cells, so that a resumed sweep has the same
-            starts = range(0, len(cells), block)
-            pieces = [cells[i : i + block][~known[i : i + block]] for i in starts]
-        self.pieces = [piece for piece in pieces if piece.size][::-1]
-
-    def __bool__(self) -> bool:
-        return bool(self.pieces)
-
-    def take(self) -> Cells:
-        piece = self.pieces.pop()
-        size = min(self.size, -(-len(piece) // (2 * self.width))) if self.adaptive else len(piece)
-        if size < len(piece):
-            self.pieces.append(piece[size:])
-        return piece[:size]
-
-    def learn(self, cells: int, seconds: float) -> None:
-        fitting = int(BATCH_SECONDS * cells / max(seconds, 1e-9))
-        self.size = max(1, min(fitting, 8 * self.size))
-
-
-def _pickled(work: Work) -> bytes:
-    import cloudpickle
-
-    try:
-        return cloudpickle.dumps(work)
-    except Exception as error:
-        raise InputError(
-            f"the function or a fixed parameter cannot be sent to workers ({error}): make what cannot be "
-            "pickled inside the function, or use backend='threads'"
-        ) from error
-
-
-def _result(future: Any, words: str) -> Outcome:
-    try:
-        return future.result()
-    except cf.BrokenExecutor as error:
-        raise SweepError(
-            f"a worker died in a batch of points that begins at {words}: out of memory, or a crash in compiled "
-            "code; with a store the finished points are kept, and the same call goes on from them"
-        ) from error
 
 
 def add_repeats(run: Run, results: Kept | Streamed, until: Until) -> Cells:

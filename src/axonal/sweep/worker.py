@@ -112,7 +112,10 @@ def run_batch(work: Work | bytes, batch: Batch) -> Outcome:
 def _unpickle(work: bytes) -> Work:
     import cloudpickle
 
-    return cloudpickle.loads(work)
+    try:
+        return cloudpickle.loads(work)
+    except Exception as error:
+        raise InputError(f"the function cannot be loaded in a worker: {error!r}") from error
 
 
 def _whole(work: Work, batch: Batch) -> Outcome | None:
