@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from axonal.errors import AxonalError, InputError
+from axonal.errors import AxonalError, InputError, nearest
 
 BAD_INPUT, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -37,7 +37,8 @@ def _run(arguments: list[str]) -> int:
 
     from axonal.cli.app import app
 
-    _, usage_error, click_error = typer.BadParameter.__mro__[:3]
+    # typer shows only the leaves of its errors: a bad parameter is a usage error is a click error
+    usage_error, click_error = typer.BadParameter.__bases__[0], typer.BadParameter.__mro__[2]
     try:
         return app(arguments, prog_name="axonal", standalone_mode=False) or 0
     except typer.Exit as stop:
@@ -50,10 +51,10 @@ def _run(arguments: list[str]) -> int:
         return _fail(error, str(error), BAD_INPUT)
     except AxonalError as error:
         return _fail(error, str(error), FAILURE)
-    except click_error as error:
-        status = BAD_INPUT if isinstance(error, usage_error) else FAILURE
-        return _fail(error, _usage(error), status)
     except Exception as error:
+        if isinstance(error, click_error):
+            status = BAD_INPUT if isinstance(error, usage_error) else FAILURE
+            return _fail(error, _usage(error), status)
         words = str(error).strip().splitlines() or ["no message"]
         return _fail(
             error,
@@ -75,4 +76,8 @@ def _usage(error: Exception) -> str:
     message = error.format_message().rstrip(".")  # pyright: ignore[reportAttributeAccessIssue]
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "axonal"
+    commands = getattr(context.command, "commands", {}) if context else {}
+    if commands and message.startswith("No such command"):
+        unknown = message.partition("'")[2].partition("'")[0]
+        return f"there is no command {unknown!r}: {nearest(unknown, commands)}"
     return f"{message[:1].lower()}{message[1:]} (see {path} --help)"

@@ -77,12 +77,10 @@ def show(name: str, json: bool) -> None:
     console.print(f"{who}; {published:%-d %B %Y}{'; ' + paper['url'] if paper['url'] else ''}")
     if paper["code"]:
         console.print(f"authors' code: {paper['code']}", soft_wrap=True)
-    _show_claims(console, rows)
+    _show_claims(console, rows, described)
     _show_presets(console, study, described)
-    settings = output.table("setting", "default", "meaning", title="Settings", title_justify="left")
-    for name, setting in described["settings"].items():
-        settings.add_row(name, str(setting["default"]), setting["description"])
-    console.print(settings)
+    _show_settings(console, described)
+    console.print()
     if described["requires"]:
         console.print(f"Needs {', '.join(described['requires'])}  (axonal assets list)")
     if described["data"]:
@@ -98,21 +96,27 @@ def show(name: str, json: bool) -> None:
         console.print(Padding(code, (0, 0, 0, 2)))
 
 
-def _show_claims(console: Any, rows: list[LedgerEntry]) -> None:
-    table = output.table(
-        "claim", "reported", "latest verdict", title="Claims", title_justify="left"
-    )
+def _show_claims(console: Any, rows: list[LedgerEntry], described: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    scale = next((row.scale for row in rows if row.scale), "")
+    asks = {claim["id"]: claim["asks"] for claim in described["claims"]}
+    console.print(f"\nClaims{f', judged {scale}' if scale else ', never run'}", style="bold")
+    table = output.table("claim and its test", "reported", "verdict", show_lines=True, expand=True)
+    table.columns[0].ratio, table.columns[1].ratio = 38, 22
+    table.columns[2].width = output.VERDICT_WIDTH
     for row in rows:
-        scale = row.scale or ("never run" if row.run is None else row.detail)
-        table.add_row(
-            row.statement, f"{row.reported} ({row.source})", output.verdict(row.verdict, scale)
-        )
-    console.print()
+        statement = Text(row.statement)
+        statement.append(f"\n{asks[row.claim]}", style="bright_black")
+        stale = row.detail if row.run and not row.scale else ""
+        reported = f"{row.reported} ({row.source})"
+        table.add_row(statement, reported, output.verdict(row.verdict, stale))
     console.print(table)
 
 
 def _show_presets(console: Any, study: Study[Any], described: dict[str, Any]) -> None:
-    table = output.table("preset", "minutes", "settings", "", title="Presets", title_justify="left")
+    console.print("\nPresets", style="bold")
+    table = output.table("preset", "minutes", "settings", "")
     for name in described["presets"]:
         minutes = described["minutes"].get(name)
         values = ", ".join(f"{key}={value}" for key, value in described["presets"][name].items())
@@ -122,6 +126,14 @@ def _show_presets(console: Any, study: Study[Any], described: dict[str, Any]) ->
             values or "the defaults",
             "never run" if name in study.untested else "",
         )
+    console.print(table)
+
+
+def _show_settings(console: Any, described: dict[str, Any]) -> None:
+    console.print("\nSettings (--set NAME=VALUE)", style="bold")
+    table = output.table("setting", "default", "meaning")
+    for name, setting in described["settings"].items():
+        table.add_row(name, str(setting["default"]), setting["description"])
     console.print(table)
 
 

@@ -28,7 +28,7 @@ def claims(json: bool) -> None:
         console.print(scale, style="bright_black")
         table = output.table(show_header=False)
         table.add_column(ratio=3, overflow="fold")
-        table.add_column(width=15, no_wrap=True)
+        table.add_column(width=output.VERDICT_WIDTH, no_wrap=True)
         for row in entries:
             table.add_row(row.statement, output.verdict(row.verdict))
         console.print(table)

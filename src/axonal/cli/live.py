@@ -6,9 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from axonal.lab.progress import Reporter
 from axonal.lab.words import duration
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 @contextmanager
@@ -77,7 +81,7 @@ class Bar:
             console=console(stderr=True),
             transient=True,
         )
-        self._tasks: dict[str, tuple[int, float]] = {}
+        self._tasks: dict[str, tuple[TaskID, float]] = {}
 
     @contextmanager
     def shown(self) -> Iterator[None]:

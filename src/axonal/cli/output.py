@@ -21,6 +21,7 @@ MARKS = {
     "inconclusive": ("~", "yellow"),
     "not tested": ("–", "bright_black"),
 }
+VERDICT_WIDTH = max(len(f"{mark} {word}") for word, (mark, _) in MARKS.items())
 LEGEND = ", ".join(f"{mark} {word}" for word, (mark, _) in MARKS.items())
 
 
@@ -36,7 +37,9 @@ def table(*columns: str, **options: Any) -> Table:
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", **options)
+    made = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", **options
+    )
     for column in columns:
         made.add_column(column, overflow="fold")
     return made

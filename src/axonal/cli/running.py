@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def run(
     backend: str | None,
 ) -> None:
     """Run studies one after another; everything is checked before the first one starts."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # no window opens while a study draws
     studies = [registry.load(name) for name in names]
     overrides = [parse_settings(settings, study.config) for study in studies]
     configs = [
@@ -61,7 +63,7 @@ def run(
 
 def resume(name: str, json: bool) -> None:
     """Continue a run."""
-    begun = runs.find(name)
+    begun = runs.find(name, unfinished=True)
     if begun.finished:
         raise InputError(f"{output.short(begun.folder)} is finished: there is nothing to resume")
     study = registry.load(begun.study["source"])
@@ -80,8 +82,9 @@ def show(run: Run, json: bool) -> None:
     console = output.console()
     about = run.about
     table = output.table("claim", "reported", "measured", "verdict", show_lines=True, expand=True)
-    for column, ratio in zip(table.columns, (27, 20, 27, 16), strict=True):
+    for column, ratio in zip(table.columns, (27, 18, 26), strict=False):
         column.ratio = ratio
+    table.columns[-1].width = output.VERDICT_WIDTH
     for claim in run.claims:
         table.add_row(
             claim["statement"],

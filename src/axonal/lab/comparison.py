@@ -93,7 +93,7 @@ def _difference(a: Measurement, b: Measurement) -> str:
         return "same"
     if a.is_series != b.is_series or not (a.finite and b.finite):
         return "not comparable"
-    if a.is_series:
+    if a.along is not None and b.along is not None:
         if not np.array_equal(a.along, b.along):
             return "not comparable"
         gap = b.values.mean(axis=0) - a.values.mean(axis=0)

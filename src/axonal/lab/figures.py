@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from axonal.lab.files import whole
 
@@ -38,13 +38,17 @@ def save_svg(figure: Figure, path: Path) -> None:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    settings = {"svg.fonttype": "path", "svg.hashsalt": path.stem, "svg.image_inline": True}
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "path",
+        "svg.hashsalt": path.stem,
+        "svg.image_inline": True,
+    }
     with mpl.rc_context(settings), whole(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None}, bbox_inches="tight")
     plt.close(figure)
 
 
-def _settings() -> dict[str, object]:
+def _settings() -> dict[Any, Any]:
     from cycler import cycler
 
     ink, quiet = "#222222", "#888888"

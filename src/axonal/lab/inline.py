@@ -19,10 +19,11 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     svg
         The file's text, as matplotlib writes it.
     name
-        Prefix of every id, so that two drawings on one page share none.
+        The figure's name, which every id begins with, so that two drawings on one page share none.
     alt
         What the drawing shows, for those who can't see it.
     """
+    prefix = f"figure-{name}"
     root = _ROOT.search(svg)
     if root is None:
         raise ValueError(f"the figure {name} is no SVG drawing")
@@ -30,25 +31,25 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     # matplotlib's only style rule speaks of every element, and here that would be the whole page
     body = re.sub(r"<style\b.*?</style>", "", body, flags=re.DOTALL)
-    body = _with_own_ids(body, name)
+    body = _with_own_ids(body, prefix)
     sizes = {side: float(value) for side, value, _ in _SIZE.findall(root.group())}
     width = round(sizes.get("width", 400) * _PIXELS_A_POINT)
     opening = _SIZE.sub("", root.group())[:-1]
     return (
-        f'{opening} role="img" aria-labelledby="{name}-title {name}-desc" '
+        f'{opening} role="img" aria-labelledby="{prefix}-title {prefix}-desc" '
         f'style="--width: {width}px; stroke-linejoin: round; stroke-linecap: butt">\n'
-        f'<title id="{name}-title">{escape(name.replace("_", " ").replace("-", " "))}</title>\n'
-        f'<desc id="{name}-desc">{escape(alt)}</desc>\n{body}</svg>'
+        f'<title id="{prefix}-title">{escape(name.replace("_", " ").replace("-", " "))}</title>\n'
+        f'<desc id="{prefix}-desc">{escape(alt)}</desc>\n{body}</svg>'
     )
 
 
-def _with_own_ids(body: str, name: str) -> str:
+def _with_own_ids(body: str, prefix: str) -> str:
     """Prefix every id and every reference to one: ``href="#x"`` and ``url(#x)``."""
     ids = set(_IDS.findall(body))
 
     def owned(match: re.Match[str]) -> str:
         before, id, after = match.groups()
-        return f"{before}{name}-{id}{after}" if id in ids else match.group()
+        return f"{before}{prefix}-{id}{after}" if id in ids else match.group()
 
     for pattern in (r'(\bid=")([^"]+)(")', r'(href="#)([^"]+)(")', r"(url\(#)([^)]+)(\))"):
         body = re.sub(pattern, owned, body)

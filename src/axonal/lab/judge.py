@@ -103,7 +103,7 @@ class _Contrast:
 
 @dataclass(frozen=True)
 class _Condition:
-    """The contrast's mean lies in ``[low, high]`` (``(low, high]`` when strict) at every point."""
+    """The contrast's mean lies in ``[low, high]`` (``(low, high)`` when strict) at every point."""
 
     contrast: _Contrast
     low: float = -np.inf
@@ -112,13 +112,15 @@ class _Condition:
 
     def holds(self, level: float = LEVEL) -> np.ndarray:
         low, high = self.contrast.interval(level)
-        above = low > self.low if self.strict else low >= self.low
-        return above & (high <= self.high)
+        if self.strict:
+            return (low > self.low) & (high < self.high)
+        return (low >= self.low) & (high <= self.high)
 
     def fails(self, level: float) -> np.ndarray:
         low, high = self.contrast.interval(level)
-        below = high <= self.low if self.strict else high < self.low
-        return below | (low > self.high)
+        if self.strict:
+            return (high <= self.low) | (low >= self.high)
+        return (high < self.low) | (low > self.high)
 
     def margin(self) -> np.ndarray:
         """How far inside the mean is; negative outside."""
@@ -147,18 +149,16 @@ def _judge_comparison(
     if isinstance(test, Within):
         conditions = [_Condition(_contrast(a, None), test.low, test.high)]
         verdict, worst, holds = _decide(conditions, among)
-        return Judgement(
-            verdict,
-            f"{_where(a, worst, holds)}{_at(a, worst)}, expected in "
-            f"[{words.number(test.low)}, {words.number(test.high)}].",
-        )
+        expected = f"expected {words.bounds(test.low, test.high)}"
+        return Judgement(verdict, f"{_where(a, worst, holds)}{_at(a, worst)}, {expected}.")
     b = _resolve(test.b, measurements)
-    allowed = ""
-    difference = _contrast(a, b)
+    difference, asked = _contrast(a, b), ""
     if isinstance(test, Greater):
         conditions = [_Condition(difference, low=test.by, strict=True)]
+        asked = f", more than {words.number(test.by)} asked" if test.by else ""
     elif isinstance(test, Less):
-        conditions = [_Condition(_contrast(b, a), low=test.by, strict=True)]
+        conditions = [_Condition(difference, high=-test.by, strict=True)]
+        asked = f", less than {words.number(-test.by)} asked" if test.by else ""
     else:
         # |a - b| <= tolerance + relative |b|, as two contrasts that are linear in the repeats
         slack = test.relative * np.sign(b.values.mean(axis=0))
@@ -166,67 +166,65 @@ def _judge_comparison(
             _Condition(_contrast(a, b, 1 + slack), high=test.tolerance),
             _Condition(_contrast(a, b, 1 - slack), low=-test.tolerance),
         ]
-        allowed = f" where {str(test).rpartition(' to within ')[2]} is allowed"
+        asked = f", at most {test.allowed} allowed"
     verdict, worst, holds = _decide(conditions, among)
-    shown = _show(difference, worst)
-    both = a if a.is_series else b
-    margin = getattr(test, "by", 0.0)
-    needed = f" where more than {words.number(abs(margin))} is asked" if margin else ""
-    if isinstance(test.b, str) and isinstance(test.a, str):
-        pairing = "" if difference.other is None else " (independent repeats)"
-        return Judgement(
-            verdict,
-            f"{_where(both, worst, holds)}{_at(a, worst)} against {_at(b, worst)}; "
-            f"difference {shown}{pairing}{allowed}{needed}.",
-        )
+    series = a if a.is_series else b
+    pairing = " (independent repeats)" if difference.other is not None else ""
     return Judgement(
         verdict,
-        f"{_where(both, worst, holds)}{_at(a, worst)} against {_at(b, worst)}{allowed}{needed}.",
+        f"{_where(series, worst, holds)}{_at(a, worst)} against {_at(b, worst)}; "
+        f"difference {_show(difference, worst)}{pairing}{asked}.",
     )
 
 
 def _judge_monotone(test: Increasing | Decreasing, series: Measurement, among: int) -> Judgement:
     along, values = _series(series, 2)
-    sign = 1.0 if isinstance(test, Increasing) else -1.0
-    steps = _Contrast(sign * np.diff(values, axis=1), exact=series.exact)
-    condition = _Condition(steps, low=-test.tolerance, strict=test.tolerance == 0)
+    rises = isinstance(test, Increasing)
+    steps = _Contrast(np.diff(values, axis=1), exact=series.exact)
+    strict = test.tolerance == 0
+    if rises:
+        condition = _Condition(steps, low=-test.tolerance, strict=strict)
+    else:
+        condition = _Condition(steps, high=test.tolerance, strict=strict)
     verdict, worst, holds = _decide([condition], among)
-    rises = "rise" if sign > 0 else "fall"
-    step = _show(_Contrast(np.diff(values, axis=1), exact=series.exact), worst)
-    place = f"{words.number(along[worst])} to {words.number(along[worst + 1])}"
+    ends = f"{words.number(along[worst])} to {words.number(along[worst + 1])}"
+    last = len(along) - 1
     return Judgement(
         verdict,
-        f"{_at(series, 0)} at {_named(series, 0)} to {_at(series, -1)} at {_named(series, -1)}; "
-        f"{int(holds.sum())} of {holds.size} steps {rises}, the least clear by {step} "
-        f"from {place}.",
+        f"From {_at(series, 0)} at {_named(series, 0)} to {_at(series, last)} at "
+        f"{_named(series, last)}; {int(holds.sum())} of {holds.size} steps "
+        f"{'rise' if rises else 'fall'}; the least clear, {ends}, is {_show(steps, worst)}.",
     )
 
 
 def _judge_interior_maximum(test: InteriorMaximum, series: Measurement, among: int) -> Judgement:
     along, values = _series(series, 3)
-    inside = np.flatnonzero((along[1:-1] >= test.low) & (along[1:-1] <= test.high)) + 1
-    if inside.size == 0:
+    last = len(along) - 1
+    middle = np.arange(1, last)
+    inside = middle[(along[middle] >= test.low) & (along[middle] <= test.high)].tolist()
+    if not inside:
         raise _DoNotFitError(
             f"{series.name} has no point between its ends in [{test.low:g}, {test.high:g}]."
         )
-    ends = [0, values.shape[1] - 1]
+    outside = [point for point in range(last + 1) if point not in inside]
 
-    def over(point: int, other: int) -> _Condition:
-        gap = values[:, [point]] - values[:, [other]]
+    def over(point: int) -> _Condition:
+        gap = values[:, [point]] - values[:, outside]
         return _Condition(_Contrast(gap, exact=series.exact), low=test.by, strict=True)
 
-    # one of the inside points must exceed both ends: the choice among them is paid for
-    some = 1 - (1 - LEVEL) / inside.size
-    found = any(all(over(k, end).holds(some)[0] for end in ends) for k in inside)
-    # it fails when one end is not exceeded by any inside point: a choice among two ends
-    ruled_out = 1 - (1 - LEVEL) / (len(ends) * among)
-    lost = any(all(over(k, end).fails(ruled_out)[0] for k in inside) for end in ends)
+    # supported: one of the inside points exceeds all outside; the choice among them is paid for
+    found = any(over(point).holds(1 - (1 - LEVEL) / len(inside)).all() for point in inside)
+    # not supported: some point outside is exceeded by none inside; that choice is paid for too
+    level = 1 - (1 - LEVEL) / (len(outside) * among)
+    lost = np.logical_and.reduce([over(point).fails(level) for point in inside]).any()
     verdict: Verdict = "supported" if found else "not supported" if lost else "inconclusive"
-    best = int(inside[np.argmax(values.mean(axis=0)[inside])])
+    means = values.mean(axis=0)
+    best = inside[int(np.argmax(means[inside]))]
+    rival = outside[int(np.argmax(means[outside]))]
     return Judgement(
         verdict,
-        f"highest between the ends at {_named(series, best)}: {_at(series, best)} against "
-        f"{_at(series, 0)} at {_named(series, 0)} and {_at(series, -1)} at {_named(series, -1)}.",
+        f"Highest inside is {_at(series, best)} at {_named(series, best)}, highest outside "
+        f"{_at(series, rival)} at {_named(series, rival)}.",
     )
 
 
@@ -307,15 +305,14 @@ def _at(measurement: Measurement, point: int) -> str:
 
 
 def _named(series: Measurement, point: int) -> str:
-    assert series.along is not None
-    value = words.number(float(series.along[point]))
-    return f"{series.along_name} = {value}" if series.along_name else value
+    value = words.number(float(series.along[point])) if series.along is not None else "?"
+    return f"{series.along_name} {value}".lstrip()
 
 
 def _where(measurement: Measurement, worst: int, holds: np.ndarray) -> str:
     if not measurement.is_series:
         return ""
     return (
-        f"holds at {int(holds.sum())} of {holds.size} points; least clear at "
-        f"{_named(measurement, worst)}: "
+        f"Holds at {int(holds.sum())} of {holds.size} points; at the least clear, "
+        f"{_named(measurement, worst)}, "
     )

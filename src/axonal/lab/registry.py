@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def _load_file(path: Path) -> Study[Any]:
     if not path.is_file():
         raise InputError(f"There is no file {path}")
     path = path.resolve()
-    name = f"axonal_study_{path.stem}"
+    name = f"axonal_study_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file")

@@ -104,8 +104,8 @@ def _measurements(run: Run) -> list[dict[str, Any]]:
         if measurement.along is not None:
             ends = zip(kept["mean"], kept["low"], kept["high"], strict=True)
             row["points"] = [
-                (number(float(at)), estimate(*(_float(value) for value in end)))
-                for at, end in zip(measurement.along, ends, strict=True)
+                (number(float(at)), estimate(_float(mean), _float(low), _float(high)))
+                for at, (mean, low, high) in zip(measurement.along, ends, strict=True)
             ]
         rows.append(row)
     return rows

@@ -114,7 +114,8 @@ def resume(run: Run, reporter: Reporter | None = None) -> Run:
     if run.finished:
         raise InputError(f"{run.folder} is finished: there is nothing to resume")
     study = load(run.study["source"])
-    note_continuation(run, study)
+    with runs.locked(run):
+        note_continuation(run, study)
     return carry_out(study, run, reporter)
 
 

@@ -6,6 +6,7 @@ ends with ``.partial``; finishing is one atomic rename, so a folder without that
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from collections.abc import Iterator
@@ -159,23 +160,31 @@ def runs(slug: str | None = None, where: Path | None = None) -> list[Run]:
     return sorted(found, key=lambda run: run.folder.name, reverse=True)
 
 
-def find(name: str | Path, where: Path | None = None) -> Run:
-    """Find a run by its folder, its name, or its study's slug (the newest run of it)."""
+def find(name: str | Path, where: Path | None = None, *, unfinished: bool = False) -> Run:
+    """Find a run by its folder, its name, or its study's slug (the newest run of it).
+
+    With `unfinished` a slug means the newest run of it that can be resumed.
+    """
     for path in (Path(name), Path(f"{name}{PARTIAL}"), Path(str(name).removesuffix(PARTIAL))):
         if (path / "run.json").is_file():
             return Run(path)
     there = runs(where=where)
-    text = str(name).rstrip("/")
+    text = str(name).rstrip("/").removesuffix(PARTIAL)
     for run in there:
         stem = run.folder.name.removesuffix(PARTIAL)
-        if text.removesuffix(PARTIAL) in (stem, f"{run.folder.parent.name}/{stem}"):
+        if text in (stem, f"{run.folder.parent.name}/{stem}"):
             return run
-    for run in there:
-        if run.folder.parent.name == text:
+    of_study = [run for run in there if run.folder.parent.name == text]
+    for run in of_study:
+        if not (unfinished and run.finished):
             return run
-    known = {run.folder.name.removesuffix(PARTIAL) for run in there}
-    known |= {run.folder.parent.name for run in there}
-    raise InputError(f"There is no run {str(name)!r}: {nearest(text, known)}")
+    if of_study:
+        raise InputError(f"Every run of {text} is finished: there is nothing to resume")
+    slugs = {run.folder.parent.name for run in there}
+    names = {run.folder.name.removesuffix(PARTIAL) for run in there}
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.8)
+    hint = f"did you mean {close[0]}?" if close else f"{nearest(text, slugs)} (axonal runs)"
+    raise InputError(f"There is no run {str(name)!r} in {where or home()}: {hint}")
 
 
 def describe(run: Run, **about: Any) -> None:

@@ -87,10 +87,15 @@ class Equals:
                 f"got tolerance={self.tolerance:g}, relative={self.relative:g}"
             )
 
-    def __str__(self) -> str:
+    @property
+    def allowed(self) -> str:
+        """How far the two may be apart, in words."""
         parts = [f"{self.tolerance:g}"] if self.tolerance else []
         parts += [f"{100 * self.relative:g} %"] if self.relative else []
-        return f"{_words(self.a)} equals {_words(self.b)} to within {' + '.join(parts)}"
+        return " + ".join(parts)
+
+    def __str__(self) -> str:
+        return f"{_words(self.a)} equals {_words(self.b)} to within {self.allowed}"
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,10 @@ class Decreasing:
 
 @dataclass(frozen=True)
 class InteriorMaximum:
-    """Some interior point of the series exceeds both of its ends by more than ``by``.
+    """Some point between the ends of the series exceeds both ends by more than ``by``.
 
-    With ``low`` and ``high`` the point must also lie there, in units of what the series runs along.
+    With ``low`` and ``high``, in units of what the series runs along, some point in that range
+    exceeds every point outside it.
     """
 
     series: str

@@ -16,12 +16,27 @@ def number(value: float, spread: float = 0.0) -> str:
     """
     if not math.isfinite(value):
         return str(value)
-    digits = 3
-    if value and spread > 0 and math.isfinite(spread):
-        digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 2
     if value == round(value) and abs(value) < 1e6:
         return str(round(value))
-    return f"{value:.{min(max(digits, 3), 8)}g}"
+    magnitude = math.floor(math.log10(abs(value)))
+    digits = 3
+    if spread > 0 and math.isfinite(spread):
+        digits = min(max(3, magnitude - math.floor(math.log10(spread)) + 2), 9)
+    if not -4 <= magnitude < 6:
+        return f"{value:.{digits}g}"
+    text = f"{value:.{max(digits - 1 - magnitude, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def bounds(low: float, high: float) -> str:
+    """Write a range: ``in [0.1, 0.2]``, ``at least 0.1``, ``at most 0.2``."""
+    if math.isinf(low) and math.isinf(high):
+        return "anywhere"
+    if math.isinf(high):
+        return f"at least {number(low)}"
+    if math.isinf(low):
+        return f"at most {number(high)}"
+    return f"in [{number(low)}, {number(high)}]"
 
 
 def estimate(mean: float, low: float, high: float, unit: str = "") -> str:
