@@ -271,5 +271,7 @@ def _fold(system: _System, y: Vector, tangent: Vector, step: float) -> Vector:
             raise AxonalError(f"the fold near parameter = {system.split(y)[1]} cannot be refined")
         return found
 
-    root = brentq(lambda s: system.tangent(at(s), tangent)[-1], 0.0, step, xtol=1e-15, rtol=1e-14)
-    return at(float(root))  # pyright: ignore[reportArgumentType]
+    def turning(s: float) -> float:
+        return float(system.tangent(at(s), tangent)[-1])
+
+    return at(float(brentq(turning, 0.0, step, xtol=1e-15)))  # pyright: ignore[reportArgumentType]
