@@ -1,0 +1,200 @@
+"""Folds and cusps: where steady states appear, vanish and become bistable.
+
+At fixed force the folds are the extrema of ``h(y, u) = ln c0`` over ``y = ln c_in``; at fixed
+concentration they are the extrema of the force along the curve ``h(y, u) = ln c0``, a graph over
+``y``. Two fold lines end in a cusp, where ``h_y = h_yy = 0``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from axonal.physics.membrane import manifold
+from axonal.physics.membrane.manifold import Material, material
+from axonal.physics.membrane.steady import curves, extrema, force_of, largest_force
+from axonal.physics.membrane.transport import Array, flux_ratio
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from axonal.physics.membrane.model import ResponsiveMembrane
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A marginal steady state (loop gain 1): a fold, or a cusp where two folds meet."""
+
+    force: float
+    bulk_concentration: float
+    volume_fraction: float
+    uptake: float
+    flux: float
+
+
+def fold_points(
+    membrane: ResponsiveMembrane, bulk_concentration: float, max_force: float | None = None
+) -> list[Fold]:
+    """Return the folds at one bulk concentration for forces in ``(0, max_force]``, by force."""
+    from scipy.optimize import brentq
+
+    log_c0 = float(np.log(manifold.concentration(bulk_concentration)))
+    max_u = largest_force(membrane, max_force)
+
+    def margin(y: float) -> float:
+        at = material(membrane, np.array([y]))
+        u = force_of(membrane, at, log_c0, max_u)
+        return float(manifold.height(membrane, at, u, manifold.geometry(membrane, at, u))[1][0])
+
+    folds = []
+    for at, u in curves(membrane, log_c0, max_u):
+        slope = manifold.height(membrane, at, u, manifold.geometry(membrane, at, u))[1]
+        for k in np.flatnonzero(slope[:-1] * slope[1:] < 0):
+            root = brentq(margin, at.y[k], at.y[k + 1], xtol=1e-15)
+            here = material(membrane, np.array([root], dtype=float))
+            folds.append(_fold(membrane, here, force_of(membrane, here, log_c0, max_u)))
+    return sorted(folds, key=lambda fold: fold.force)
+
+
+def fold_concentrations(membrane: ResponsiveMembrane, force: float) -> list[Fold]:
+    """Return the folds at one force, sorted by uptake; ``bulk_concentration`` is where they lie."""
+    u = float(np.abs(membrane.reduced_force(force)))
+    y = _fold_uptakes(membrane, u)
+    at = material(membrane, y)
+    return [_fold(membrane, at.at(np.s_[k : k + 1]), np.array([u])) for k in range(len(y))]
+
+
+def count_states(
+    membrane: ResponsiveMembrane, force: ArrayLike, bulk_concentration: ArrayLike
+) -> Array:
+    """Return the number of steady states, broadcast over forces and concentrations.
+
+    Between its folds ``h`` is monotone, so the states at ``c0`` are the monotone pieces that cross
+    ``ln c0``: exact, with one fold search a force and no root search at all.
+    """
+    u, log_c0 = np.broadcast_arrays(
+        np.abs(membrane.reduced_force(force)), np.log(manifold.concentration(bulk_concentration))
+    )
+    values, position = np.unique(u, return_inverse=True)
+    counts = np.ones(u.shape, dtype=int)
+    position = position.reshape(u.shape)
+    for k, value in enumerate(values):
+        y = _fold_uptakes(membrane, float(value))
+        if len(y) == 0:
+            continue
+        here = position == k
+        level = manifold.at_force(membrane, float(value))(y)[0]
+        level = np.concatenate([[-np.inf], level, [np.inf]])[:, None]
+        above = level < log_c0[here]
+        counts[here] = np.sum(above[:-1] != above[1:], axis=0)
+    return counts
+
+
+def bistable_region(membrane: ResponsiveMembrane, force: ArrayLike) -> xr.Dataset:
+    """Return for each force the interval of ``c0`` with several stable states.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``lower`` and ``upper`` over ``force``; NaN where the state is unique at every ``c0``.
+        With more than two folds at one force, the interval from the lowest to the highest.
+    """
+    import xarray as xr
+
+    forces = np.atleast_1d(np.asarray(force, dtype=float))
+    edges = np.full((2, len(forces)), np.nan)
+    for k, u in enumerate(np.abs(membrane.reduced_force(forces))):
+        y = _fold_uptakes(membrane, float(u))
+        if len(y):
+            levels = np.exp(manifold.at_force(membrane, float(u))(y)[0])
+            edges[:, k] = levels.min(), levels.max()
+    return xr.Dataset(
+        {"lower": ("force", edges[0]), "upper": ("force", edges[1])}, coords={"force": forces}
+    )
+
+
+def cusps(membrane: ResponsiveMembrane, max_force: float | None = None) -> list[Fold]:
+    """Return the cusps at forces in ``(0, max_force]``, by force.
+
+    The number of folds changes only at a cusp. Each change is bracketed in force, the touching of
+    ``min_y h_y`` with zero found by Brent's method, and the point polished by Newton's.
+    """
+    max_u = largest_force(membrane, max_force)
+    grid = max_u * np.linspace(0, 1, 121) ** 2  # finer at small forces
+    before = _fold_uptakes(membrane, 0.0)
+    found = []
+    for u_low, u_high in pairwise(grid):
+        after = _fold_uptakes(membrane, float(u_high))
+        more, u_open = (before, u_low) if len(before) > len(after) else (after, u_high)
+        for k in _pairs(before, after):
+            found.append(_cusp(membrane, more[k : k + 2], u_low, u_high, u_open))
+        before = after
+    return found
+
+
+def _pairs(before: Array, after: Array) -> list[int]:
+    """Return the first index of every pair of neighbouring folds that has no match."""
+    more, fewer = (before, after) if len(before) > len(after) else (after, before)
+    unmatched = set(range(len(more)))
+    for y in fewer:
+        unmatched.discard(min(unmatched, key=lambda k: abs(more[k] - y)))
+    return sorted(unmatched)[::2]
+
+
+def _cusp(
+    membrane: ResponsiveMembrane, pair: Array, u_low: float, u_high: float, u_open: float
+) -> Fold:
+    from scipy.optimize import brentq
+
+    width = pair[1] - pair[0]
+    low, high = pair[0] - width / 2, pair[1] + width / 2
+    sign = np.sign(_slope(membrane, pair.mean(), u_open))  # of h_y between the two folds
+
+    def touch(u: float) -> tuple[float, float]:
+        return manifold.minimum(lambda y: -sign * _slope(membrane, y, u), low, high)
+
+    u = float(np.asarray(brentq(lambda u: touch(u)[0], u_low, u_high, xtol=1e-12 * u_high)))
+    state: Array = np.array([touch(u)[1], u])
+    for _ in range(4):  # Newton on h_y = h_yy = 0
+        y, u = state
+        residual = _slope_and_curvature(membrane, y, u)
+        columns = []
+        for step in (np.array([1e-4, 0.0]), np.array([0.0, 1e-4 * u])):
+            ahead, behind = (_slope_and_curvature(membrane, *(state + s)) for s in (step, -step))
+            columns.append((ahead - behind) / (2 * step.sum()))
+        state -= np.linalg.solve(np.column_stack(columns), residual)
+    return _fold(membrane, material(membrane, state[:1]), state[1:])
+
+
+def _slope(membrane: ResponsiveMembrane, y: float, u: float) -> float:
+    return float(manifold.at_force(membrane, u)(np.array([y]))[1][0])
+
+
+def _slope_and_curvature(membrane: ResponsiveMembrane, y: float, u: float) -> Array:
+    return np.array([_slope(membrane, y, u), manifold.curvature(membrane, np.array([y]), u)[0]])
+
+
+def _fold_uptakes(membrane: ResponsiveMembrane, u: float) -> Array:
+    """Return ``y = ln c_in`` of the folds at one reduced force."""
+    y, _, slope = manifold.section(membrane, u)
+    turning = slope[:-1] * slope[1:] < 0
+    if not turning.any():
+        return np.empty(0)
+    return extrema(membrane, u, y[:-1][turning], y[1:][turning], slope[:-1][turning])
+
+
+def _fold(membrane: ResponsiveMembrane, at: Material, u: Array) -> Fold:
+    factors = manifold.geometry(membrane, at, u)
+    c0 = np.exp(manifold.height(membrane, at, u, factors)[0])
+    flux = membrane.bulk_diffusivity * c0 * flux_ratio(u, factors, at.partition, at.resistance)
+    return Fold(
+        force=float(u[0]) / membrane.beta,
+        bulk_concentration=float(c0[0]),
+        volume_fraction=float(at.phi[0]),
+        uptake=float(np.exp(at.y[0])),
+        flux=float(flux[0]),
+    )
