@@ -78,7 +78,7 @@ def site_index(site: str | int | np.integer, sites: tuple[str, ...], argument: s
     if isinstance(site, str):
         if site in sites:
             return sites.index(site)
-        raise InputError(f"{argument}: no site {site!r} in this network; {nearest(site, sites)}.")
+        raise InputError(f"{argument}: no site {site!r} in this network; {nearest(site, sites)}")
     if not -len(sites) <= int(site) < len(sites):
         raise InputError(
             f"{argument}: no site number {site}; the network has sites 0 to {len(sites) - 1}."

@@ -139,7 +139,7 @@ def _entries(network: ExcitonNetwork, kind: str) -> tuple[NDArray[np.intp], NDAr
         every = np.arange(len(network.sites))
         rows, columns = np.meshgrid(every, every, indexing="ij")
     else:
-        raise InputError(f"Unknown kind of disorder {kind!r}; {nearest(kind, get_args(Kind))}.")
+        raise InputError(f"Unknown kind of disorder {kind!r}; {nearest(kind, get_args(Kind))}")
     rows, columns = rows.ravel(), columns.ravel()
     kept = (rows < columns) & (network.hamiltonian[rows, columns] != 0)
     if not kept.any():
@@ -155,5 +155,5 @@ def _draws(
     if distribution == "uniform":
         return rng.uniform(-0.5, 0.5, shape)
     raise InputError(
-        f"Unknown distribution {distribution!r}; {nearest(distribution, get_args(Distribution))}."
+        f"Unknown distribution {distribution!r}; {nearest(distribution, get_args(Distribution))}"
     )

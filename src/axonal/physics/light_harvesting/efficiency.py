@@ -88,11 +88,12 @@ def integrated_populations(
     if method in ("auto", "green"):
         times = integrated(effective, loss, dephasing, state, network.sites)
     elif method == "liouville":
-        density = integrated_density(effective, dephasing, state)
+        density = integrated_density(effective, loss, dephasing, state)
         times = np.einsum("bjj->bj", density).real
+    elif method == "closed":
+        raise InputError("The closed form has no populations by site; use trimer_efficiency.")
     else:
-        known = [name for name in get_args(Method) if name != "closed"]
-        raise InputError(f"Unknown method {method!r} for populations; {nearest(method, known)}.")
+        raise InputError(f"Unknown method {method!r}; {nearest(method, get_args(Method))}")
     return times.reshape(*network.batch_shape, len(network.sites))
 
 

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+import scipy.linalg.lapack
 from numpy.typing import NDArray
 
 from axonal.errors import AxonalError, InputError
@@ -225,8 +226,8 @@ def lyapunov_solver(effective: Complex) -> Callable[[Complex], Complex]:
     Refinement against the equation itself, with X kept Hermitian, makes every entry accurate to
     its own digits, even a population 1e-12 of the largest one.
     """
-    triangular, unitary = scipy.linalg.schur(-1j * effective, output="complex")
-    (sylvester,) = scipy.linalg.get_lapack_funcs(("trsyl",), (triangular,))
+    triangular, unitary = scipy.linalg.schur(-1j * effective, output="complex")[:2]
+    sylvester = scipy.linalg.lapack.ztrsyl  # pyright: ignore[reportAttributeAccessIssue]
 
     def once(source: Complex) -> Complex:
         rotated = unitary.conj().T @ -source @ unitary
@@ -264,7 +265,8 @@ def _kernel(modes: DecayModes, damping: Real, start: Complex, names: tuple[str, 
     if held.any():
         item, mode = np.argwhere(held)[0]
         share = np.abs(right[item, :, mode]) ** 2
-        sites = ", ".join(names[j] for j in np.argsort(-share, kind="stable")[:3])
+        largest = np.argsort(-share, kind="stable")[:3]
+        sites = ", ".join(names[j] for j in sorted(largest) if share[j] > 0.01)
         raise InputError(
             f"Mode {mode} of the network (energy {modes.values[item, mode].real:.6g} from the "
             f"mean, mostly on {sites}) has no way to decay, and the start state has weight "

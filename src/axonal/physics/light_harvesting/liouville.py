@@ -19,7 +19,9 @@ from axonal.errors import InputError
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-REFINEMENTS = 3
+#: Refinement stops when no population moves by more than this fraction of itself.
+REFINEMENTS = 24
+REFINED = 1e-14
 SINGULAR = 1e-15
 
 
@@ -41,8 +43,10 @@ def liouvillian(effective: Complex, dephasing: Real) -> Complex:
     return generator
 
 
-def integrated_density(effective: Complex, dephasing: Real, start: Complex) -> Complex:
+def integrated_density(effective: Complex, loss: Real, dephasing: Real, start: Complex) -> Complex:
     """Return R = integral rho dt, (batch, sites, sites), for a batch of initial density matrices.
+
+    ``loss`` is every rate out of the network, (batch, sites): losses and sink.
 
     Raises
     ------
@@ -54,11 +58,13 @@ def integrated_density(effective: Complex, dephasing: Real, start: Complex) -> C
     for item in range(batch):
         part = slice(item, item + 1)
         generator = liouvillian(effective[part], dephasing[part])[0]
-        density[item] = _solve(generator, effective[item], dephasing[item], start[item])
+        density[item] = _solve(generator, effective[item], loss[item], dephasing[item], start[item])
     return density
 
 
-def _solve(generator: Complex, effective: Complex, dephasing: Real, start: Complex) -> Complex:
+def _solve(
+    generator: Complex, effective: Complex, loss: Real, dephasing: Real, start: Complex
+) -> Complex:
     import scipy.linalg
 
     count = len(dephasing)
@@ -75,10 +81,13 @@ def _solve(generator: Complex, effective: Complex, dephasing: Real, start: Compl
         return (solution + solution.conj().T) / 2
 
     # Dephasing cancels exactly on the diagonal; left out there, it costs no digits.
-    kept = effective + 0.5j * np.diag(dephasing)
+    kept = (effective + effective.conj().T) / 2 - 0.5j * np.diag(loss)
     dephased = (dephasing[:, None] + dephasing[None, :]) / 2 * (1 - np.eye(count))
     density = once(start)
     for _ in range(REFINEMENTS):
         flow = kept @ density
-        density = density + once(start - 1j * (flow - flow.conj().T) - dephased * density)
+        correction = once(start - 1j * (flow - flow.conj().T) - dephased * density)
+        density = density + correction
+        if (np.abs(np.diag(correction)) <= REFINED * np.abs(np.diag(density))).all():
+            break
     return density

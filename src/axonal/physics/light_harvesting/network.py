@@ -214,7 +214,7 @@ class ExcitonNetwork:
         if not found:
             raise InputError(
                 f"No site of this network belongs to channel {channel!r}; "
-                f"{nearest(channel, set(self.channels))}."
+                f"{nearest(channel, set(self.channels))}"
             )
         return np.array(found)
 
