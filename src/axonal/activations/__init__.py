@@ -18,6 +18,9 @@ from axonal.activations.edits import (
 from axonal.activations.recording import record, recording
 from axonal.activations.site import Site
 from axonal.activations.sites import Sites
+from axonal.activations.storage import load, save
+from axonal.activations.stored import Recording
+from axonal.activations.streaming import record_to
 
 __all__ = [
     "Add",
@@ -31,11 +34,15 @@ __all__ = [
     "Latents",
     "Positions",
     "Project",
+    "Recording",
     "Replace",
     "ScaleUnits",
     "Site",
     "Sites",
     "edit",
+    "load",
     "record",
+    "record_to",
     "recording",
+    "save",
 ]

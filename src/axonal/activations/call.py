@@ -82,7 +82,9 @@ class Call:
         """``(batch,)``: the real tokens of each row's prompt."""
         if self.mask is None:
             return torch.full((self.batch,), self.prompt_columns, device=self.device)
-        return self.mask[:, : self.prompt_columns].sum(-1)
+        # What a chunked prompt still holds back is real: only a left-padded one can be chunked.
+        to_come = max(0, self.prompt_columns - self.past - self.length)
+        return self.mask[:, : self.prompt_columns].sum(-1) + to_come
 
     @cached_property
     def rows(self) -> Tensor:

@@ -75,4 +75,9 @@ def _as_list(site: object, chain: object) -> list[Edit]:
     listed = [chain] if isinstance(chain, Edit) else chain
     if not isinstance(listed, Sequence) or not all(isinstance(one, Edit) for one in listed):
         raise InputError(f"The edit at {site} is an Edit or a list of Edits, got {chain!r}.")
+    for one in listed:
+        if one.made_for not in (None, site):
+            raise InputError(
+                f"This {type(one).__name__} was made for {one.made_for}, not for {site}."
+            )
     return list(listed)

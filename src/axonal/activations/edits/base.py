@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from axonal.activations.call import Call, Positions
+from axonal.activations.site import Site
 from axonal.errors import InputError
 
 
@@ -35,6 +36,8 @@ class Edit(nn.Module):
     """
 
     strength: float | Tensor
+    made_for: Site | None = None
+    """The site that a loaded edit belongs to; it refuses others."""
 
     def __init__(
         self,
