@@ -446,9 +446,11 @@ def test_a_site_that_never_fired_raises_if_the_model_ran() -> None:
         network(torch.ones(1, 2))
     with edit(network, unused):
         pass  # the model did not run
-    with pytest.raises(RuntimeError, match="inside the edit"):  # which noone masks
-        with edit(network, unused | {Site("used"): Failing()}):
-            network(torch.ones(1, 2))
+    with (
+        pytest.raises(RuntimeError, match="inside the edit"),  # not masked by the silent site
+        edit(network, unused | {Site("used"): Failing()}),
+    ):
+        network(torch.ones(1, 2))
 
 
 def test_weights_are_untouched(llama: nn.Module, ids: Tensor) -> None:

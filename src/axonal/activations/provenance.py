@@ -45,11 +45,11 @@ def fingerprint(model: nn.Module) -> str:
 def require_same(made_with: dict[str, Any], model: nn.Module, what: str) -> None:
     """Raise when ``model`` is not the one that ``what`` was made with."""
     came = describe(model)
-    if came["fingerprint"] == made_with["fingerprint"]:
+    if all(came[key] == made_with[key] for key in ("class", "fingerprint")):
         return
     raise InputError(
         f"{what} made with {_words(made_with)}, but this model is {_words(came)}: "
-        "activations of different weights do not mean the same."
+        "activations of different models do not mean the same."
     )
 
 

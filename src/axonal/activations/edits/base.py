@@ -71,7 +71,7 @@ class Edit(nn.Module):
         wide = x.float() if half else x
         new = self.change(wide, call)
         if isinstance(strength, Tensor) or strength != 1.0:
-            new = wide + self.by_row(strength, wide, call) * (new - wide)
+            new = torch.lerp(wide, new, self.by_row(strength, wide, call))  # exact at 0 and 1
         if isinstance(chosen, Tensor):
             new = torch.where(chosen, new, wide)
         return new.to(x.dtype) if half else new
@@ -85,7 +85,7 @@ class Edit(nn.Module):
     def by_row(self, value: float | Tensor, x: Tensor, call: Call | None) -> float | Tensor:
         """Shape a number, or a tensor of one number a row, to broadcast over ``x``."""
         if not isinstance(value, Tensor) or value.ndim == 0:
-            return value
+            return value if isinstance(value, float) else value.to(x)
         call = Call.of_tensor(x) if call is None else call
         call.check_rows(len(value), "A strength")
         return value.to(x)[call.rows.to(x.device)].view(-1, *(1,) * (x.ndim - 1))
@@ -115,8 +115,8 @@ class Edit(nn.Module):
             elif isinstance(value, nn.Parameter):
                 self.register_parameter(name, value)
             else:
-                frozen = nn.Parameter(value.detach().clone(), requires_grad=False)
-                self.register_parameter(name, frozen)
+                own = value.detach().clone(memory_format=torch.contiguous_format)
+                self.register_parameter(name, nn.Parameter(own, requires_grad=False))
 
     def check_width(self, x: Tensor, width: int) -> None:
         """Raise when the last dimension of ``x`` is not the one that the edit was made for."""
