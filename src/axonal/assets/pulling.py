@@ -115,9 +115,9 @@ def path(source: str | Path, *, revision: str | None = None, progress: Progress 
     if isinstance(source, str) and text in CATALOGUE:
         return pull(text, progress)
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return hub.check_model(folder, str(folder))
-    if folder.exists():
+    if folder.is_file():
         raise InputError(f"{folder} is a file; expected a folder with config.json and safetensors.")
     if isinstance(source, str) and _HUB_ID.fullmatch(text):
         return hub.check_model(hub.snapshot(text, revision), text)

@@ -129,8 +129,8 @@ def _weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
     # transformers would fill these with random numbers and only warn.
     if missing := sorted(report["missing_keys"]):
         raise InputError(
-            f"The weights of {name} lack {len(missing)} tensors of its architecture, the first is "
-            f"{missing[0]}."
+            f"The weights of {name} lack {len(missing)} tensors of {type(model).__name__}, the first "
+            f"is {missing[0]}."
         )
     return model
 

@@ -132,7 +132,8 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interva
     """
     from scipy.special import ndtri
 
-    if successes != int(successes) or trials != int(trials) or not 0 <= successes <= trials:
+    whole = float(successes).is_integer() and float(trials).is_integer()
+    if not (whole and 0 <= successes <= trials):
         raise InputError(f"expected whole 0 <= successes <= trials, got {successes} of {trials}.")
     if trials < 1:
         raise InputError("trials: expected at least one, got 0.")
