@@ -106,7 +106,9 @@ def fit_mle(
     else:
         starts, passes = [np.array([start.correct, start.spurious, start.position])], 0
     peaks = [_climb(evidence, receptors, profile, half_width, theta) for theta in starts]
-    best = max([nothing, *peaks], key=lambda peak: peak.value)
+    best = max(peaks, key=lambda peak: peak.value)
+    if best.value < null + ENOUGH or best.theta[0] == 0:
+        best = nothing
     correct, spurious, position = best.theta.tolist()
     if receptors.closed:
         position %= receptors.length

@@ -88,19 +88,20 @@ class CramerRao:
     @classmethod
     def of(cls, information: Floats) -> CramerRao:
         """Invert a Fisher information matrix; a singular one is an `InputError`, with the reason."""
-        scale = np.sqrt(np.diag(information))
+        scale = np.sqrt(np.maximum(np.diag(information), 0))
         if not (np.isfinite(information).all() and np.all(scale > 0)):
             unknown = [n for n, s in zip(("c_t", "chi", "x0"), scale, strict=True) if not s > 0]
             raise InputError(
                 f"The receptors carry no information about {' and '.join(unknown) or 'the contact'}: "
-                "the contact lies where there are none, or too few of them sample its edges"
+                "none sits where the contact changes. Place receptors at its edges, or look for a "
+                "contact that is narrower than the perimeter"
             )
         scaled = information / np.outer(scale, scale)
         condition = float(np.linalg.cond(scaled))
         if not condition < SINGULAR:
             raise InputError(
-                f"c_t, chi and x0 can't be told apart here (condition number {condition:.1e}): with "
-                "alpha = 1 a contact as wide as the perimeter looks like more spurious ligand"
+                f"c_t, chi and x0 can't be told apart here (condition number {condition:.1e}); the "
+                "bound would be rounding error"
             )
         return cls(np.linalg.inv(scaled) / np.outer(scale, scale), condition)
 

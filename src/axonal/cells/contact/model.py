@@ -156,7 +156,16 @@ class ContactModel:
             )
         for remark in self.remarks(contact, duration if regime == "long" else None):
             warnings.warn(remark, ContactWarning, stacklevel=2)
-        return CramerRao.of(self.fisher_information(contact, duration, regime, start))
+        bound = CramerRao.of(self.fisher_information(contact, duration, regime, start))
+        if bound.sd_fraction > 1 or bound.sd_position > self.receptors.length:
+            warnings.warn(
+                f"Errors of at least {bound.sd_fraction:.2g} in chi and {bound.sd_position:.2g} µm in x0 "
+                "exceed their whole range: the contact can't be located. With alpha near 1 one as "
+                "wide as the perimeter looks like more spurious ligand",
+                ContactWarning,
+                stacklevel=2,
+            )
+        return bound
 
     def remarks(self, contact: Contact, duration: float | None = None) -> list[str]:
         """Say in words what limits results at these parameters; with `duration`, at that time."""
