@@ -85,7 +85,7 @@ class Edit(nn.Module):
     def by_row(self, value: float | Tensor, x: Tensor, call: Call | None) -> float | Tensor:
         """Shape a number, or a tensor of one number a row, to broadcast over ``x``."""
         if not isinstance(value, Tensor) or value.ndim == 0:
-            return value if isinstance(value, float) else value.to(x)
+            return value.to(x) if isinstance(value, Tensor) else value
         call = Call.of_tensor(x) if call is None else call
         call.check_rows(len(value), "A strength")
         return value.to(x)[call.rows.to(x.device)].view(-1, *(1,) * (x.ndim - 1))
