@@ -113,6 +113,11 @@ class Latents(Edit):
         Whether clamped latents are read ``"before"`` the steps of ``add`` or ``"after"``.
     """
 
+    _added: Tensor
+    _added_numbers: Tensor
+    _clamped: Tensor
+    _clamped_numbers: Tensor
+
     def __init__(
         self,
         dictionary: Dictionary,
@@ -131,23 +136,24 @@ class Latents(Edit):
         for latent in (*self.add, *self.clamp):
             if not 0 <= latent < count:
                 raise InputError(f"There is no latent {latent}: the dictionary has {count}.")
+        for name, moved in (("added", self.add), ("clamped", self.clamp)):
+            latents, numbers = list(moved), list(moved.values())
+            self.register_buffer(f"_{name}", torch.tensor(latents, dtype=torch.long))
+            self.register_buffer(f"_{name}_numbers", torch.tensor(numbers))
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         self.check_width(x, self.dictionary.decoder.shape[1])
         steered = x
         if self.add:
-            amounts, rows = self._rows(self.add, x)
-            steered = x + amounts @ rows
-        if not self.clamp:
-            return steered
-        values, rows = self._rows(self.clamp, x)
-        latents = torch.tensor(list(self.clamp), device=x.device)
-        active = self.dictionary.encode(x if self.read == "before" else steered, latents)
-        return steered + (values - active) @ rows
+            steered = x + self._added_numbers.to(x) @ self._rows(self._added, x)
+        if self.clamp:
+            read = x if self.read == "before" else steered
+            active = self.dictionary.encode(read, self._clamped)
+            moved = self._clamped_numbers.to(x) - active
+            steered = steered + moved @ self._rows(self._clamped, x)
+        return steered
 
-    def _rows(self, moved: Mapping[int, float], x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(n,)`` numbers and their ``(n, width)`` decoder rows."""
-        numbers = torch.tensor(list(moved.values()), dtype=x.dtype, device=x.device)
-        latents = torch.tensor(list(moved), device=self.dictionary.decoder.device)
-        return numbers, self.dictionary.decoder[latents].to(x)
+    def _rows(self, latents: Tensor, x: Tensor) -> Tensor:
+        """``(n, width)``: decoder rows."""
+        return self.dictionary.decoder[latents].to(x)
