@@ -1,6 +1,6 @@
 """Relevance patching, the patching methods that it stands beside, and what they are judged by."""
 
-from axonal.language.relevance.baselines import accuracy
+from axonal.language.relevance.accuracy import accuracy
 from axonal.language.relevance.conservation import (
     check_conservation,
     conservation_error,

@@ -138,6 +138,13 @@ class ScaledGradient(torch.autograd.Function):
         return gradient * ctx.factor, None
 
 
+def applied(function: type[torch.autograd.Function], *arguments: object) -> Tensor:
+    """Apply one of these functions; they return one tensor each."""
+    result = function.apply(*arguments)
+    assert isinstance(result, Tensor)
+    return result
+
+
 def _tanh_over_x(x: Tensor) -> Tensor:
     small = x.abs() < 1e-4
     safe = torch.where(small, torch.ones_like(x), x)

@@ -9,7 +9,6 @@ A metric that is linear in the logits is needed: the logit difference is one.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,10 +63,7 @@ def relevance(
     stream = [sites.residual_pre(i) for i in range(sites.blocks)]
     stream.append(sites.residual(sites.blocks - 1))
     biases = {n: p for n, p in module.named_parameters() if n.endswith("bias")}
-    ruled: AbstractContextManager[object] = (
-        nullcontext() if rules == Rules() else propagation_rules(module, rules)
-    )
-    with ruled, _requiring_gradients(biases):
+    with propagation_rules(module, rules), _requiring_gradients(biases):
         states = record(
             module, {"input_ids": pairs.clean, "use_cache": False}, stream, gradients=True
         )

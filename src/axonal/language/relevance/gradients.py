@@ -26,8 +26,9 @@ from axonal.language.models import LanguageModel
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance.continuation import BaseRun, Patch
 from axonal.language.relevance.metric import Metric
-from axonal.language.relevance.patching import (
+from axonal.language.relevance.problem import (
     DEFAULT_KINDS,
+    Baselines,
     Direction,
     Kind,
     Problem,
@@ -35,6 +36,7 @@ from axonal.language.relevance.patching import (
     activations,
     coefficients,
     contract,
+    measure_baselines,
     prepare,
     scores,
 )
@@ -82,6 +84,7 @@ def integrated_gradients(
     if path not in ("layer", "position"):
         raise InputError(f"path must be 'layer' or 'position'; got {path!r}.")
     problem = prepare(model, pairs, kinds, layers, metric, direction)
+    unit = measure_baselines(problem).unit(problem)
     alphas, weights = quadrature(steps, rule)
     values: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     for row in range(len(pairs)):
@@ -91,7 +94,7 @@ def integrated_gradients(
         if progress is not None:
             progress(1)
     arrays = {kind: np.stack(value) for kind, value in values.items()}
-    return scores(arrays, problem, f"integrated gradients ({steps} steps, {rule}, by {path})")
+    return scores(arrays, problem, unit, f"integrated gradients ({steps} steps, {rule}, by {path})")
 
 
 def input_integrated_gradients(
@@ -115,14 +118,16 @@ def input_integrated_gradients(
     network: Any = problem.model
     embed = network.get_input_embeddings()
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
+    ends: list[tuple[Tensor, Tensor]] = []
     for rows in torch.arange(len(pairs)).split(batch):
-        base = activations(problem, problem.base[rows])
-        source = activations(problem, problem.source[rows])
+        base, base_value = activations(problem, problem.base, rows)
+        source, source_value = activations(problem, problem.source, rows)
+        ends.append((base_value, source_value))
         start, end = embed(problem.base[rows]), embed(problem.source[rows])
         mean: dict[Site, Tensor] = {}
         for alpha, weight in zip(alphas, weights, strict=True):
             walked = start + alpha * (end - start)
-            _, gradient = coefficients(problem, rows, Rules(), embeddings=walked)
+            _, gradient, _ = coefficients(problem, rows, Rules(), embeddings=walked)
             for site, value in gradient.items():
                 mean[site] = weight * value + mean.get(site, 0)
         for kind in problem.kinds:
@@ -130,9 +135,10 @@ def input_integrated_gradients(
                 contract(problem, kind, source[site] - base[site], mean[site])
                 for site in (problem.site(kind, layer) for layer in problem.layers)
             ]
-            parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy() / problem.scale)
+            parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy())
+    unit = Baselines.of_runs(problem, ends).unit(problem)
     arrays = {kind: np.concatenate(value) for kind, value in parts.items()}
-    return scores(arrays, problem, f"input integrated gradients ({steps} steps, {rule})")
+    return scores(arrays, problem, unit, f"input integrated gradients ({steps} steps, {rule})")
 
 
 def quadrature(steps: int, rule: Rule) -> tuple[list[float], list[float]]:
@@ -165,8 +171,9 @@ def _integrate(
     length = int(problem.pairs.lengths[row])
     first = int(problem.pairs.first_difference[row])
     run = BaseRun(problem.model, problem.base[row, :length])
-    base = activations(problem, problem.base[row : row + 1, :length])
-    source = activations(problem, problem.source[row : row + 1, :length])
+    index = torch.tensor([row])
+    base, _ = activations(problem, problem.base, index)
+    source, _ = activations(problem, problem.source, index)
     sites = [problem.site(kind, layer) for layer in problem.layers]
     change = {site: source[site][0] - base[site][0] for site in sites}
     mean = {site: torch.zeros_like(change[site]) for site in sites}
@@ -191,12 +198,11 @@ def _integrate(
             ]
             with torch.enable_grad():
                 final = run.final_states(walk.start, patches)
-                total = problem.value(final, torch.tensor([row]).expand(len(chunk))).sum()
+                total = problem.value(final, index.expand(len(chunk))).sum()
             for (site, _, _, weight), gradient in zip(
                 chunk, torch.autograd.grad(total, values), strict=True
             ):
                 mean[site][walk] += weight * gradient
+    # Behind a shorter pair's end the average gradient is zero.
     score = torch.stack([contract(problem, kind, change[site], mean[site]) for site in sites])
-    padding = problem.pairs.clean.shape[1] - length
-    padded = np.pad(score.cpu().numpy(), [(0, 0), (0, padding)] + [(0, 0)] * (score.ndim - 2))
-    return padded / problem.scale
+    return score.cpu().numpy()

@@ -19,7 +19,7 @@ from axonal.activations.sites import Sites
 from axonal.errors import InputError
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance import recognise
-from axonal.language.relevance.backward import IDENTITY_COEFFICIENTS, IdentityRule
+from axonal.language.relevance.backward import IDENTITY_COEFFICIENTS, IdentityRule, applied
 
 
 class Metric(Protocol):
@@ -120,8 +120,7 @@ class Readout:
         capped = torch.tanh(scaled)
         if identity:
             coefficient = IDENTITY_COEFFICIENTS["tanh"]
-            capped = IdentityRule.apply(scaled, capped.detach(), coefficient)
-            assert isinstance(capped, Tensor)
+            capped = applied(IdentityRule, scaled, capped.detach(), coefficient)
         return capped * self.softcap
 
     @classmethod

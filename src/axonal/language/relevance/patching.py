@@ -16,83 +16,37 @@ Paper: Rezaei Jafari et al., arXiv 2508.21258, section 3. Attribution patching: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from axonal.activations.recording import record
 from axonal.activations.site import Site
-from axonal.activations.sites import Sites
-from axonal.errors import InputError, nearest
 from axonal.language.models import LanguageModel
 from axonal.language.prompts import PromptPairs
-from axonal.language.relevance.baselines import Baselines, measure_baselines
 from axonal.language.relevance.continuation import BaseRun, Patch
-from axonal.language.relevance.metric import LogitDifference, Metric, Readout
-from axonal.language.relevance.rules import Rules, hf_model, propagation_rules
+from axonal.language.relevance.metric import Metric
+from axonal.language.relevance.problem import (
+    DEFAULT_KINDS,
+    UNIT_DIMENSION,
+    Baselines,
+    Direction,
+    Kind,
+    Problem,
+    Progress,
+    activations,
+    coefficients,
+    contract,
+    measure_baselines,
+    prepare,
+    scores,
+)
+from axonal.language.relevance.rules import Rules
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Direction = Literal["denoising", "noising"]
-Kind = Literal["residual_pre", "attention", "mlp", "heads", "neurons"]
-
-DEFAULT_KINDS: tuple[Kind, ...] = ("residual_pre", "attention", "mlp")
-_UNIT = {"heads": "head", "neurons": "neuron"}
-
-Progress = Callable[[int], object]
-"""Called with the number of components that were just done."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A model, prompt pairs and a metric, checked and resolved, as every method needs them.
-
-    Parameters
-    ----------
-    base, source
-        The run that is explained and the run that activations are taken from, token ids
-        ``(pairs, positions)``.
-    scale
-        What differences of the metric are divided by: clean minus corrupted, averaged over pairs.
-    """
-
-    model: nn.Module
-    sites: Sites
-    readout: Readout
-    pairs: PromptPairs
-    metric: Metric
-    base: Tensor
-    source: Tensor
-    baselines: Baselines
-    scale: float
-    layers: tuple[int, ...]
-    kinds: tuple[Kind, ...]
-    direction: Direction
-
-    def site(self, kind: Kind, layer: int) -> Site:
-        """Return where a kind of component lies in a layer, without the view as heads."""
-        site: Site = getattr(self.sites, kind)(layer)
-        return Site(site.path, site.side)
-
-    @property
-    def everywhere(self) -> list[tuple[Kind, int, Site]]:
-        """Every kind at every layer."""
-        return [
-            (kind, layer, self.site(kind, layer)) for kind in self.kinds for layer in self.layers
-        ]
-
-    def value(self, final: Tensor, rows: Tensor, *, identity: bool = False) -> Tensor:
-        """Return the metric of some pairs from their last block's output ``(rows, width)``."""
-        pairs = self.pairs[rows]
-        return self.metric.value(
-            self.readout(final, self.metric.columns(pairs), identity=identity), pairs
-        )
 
 
 def activation_patching(
@@ -139,6 +93,7 @@ def activation_patching(
         units of the clean-minus-corrupted metric: 1 restores the clean run.
     """
     problem = prepare(model, pairs, kinds, layers, metric, direction)
+    unit = measure_baselines(problem).unit(problem)
     values: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     for row in range(len(pairs)):
         patched = _patch_one_pair(problem, row, copies)
@@ -147,7 +102,7 @@ def activation_patching(
         if progress is not None:
             progress(1)
     arrays = {kind: np.stack(value) for kind, value in values.items()}
-    return scores(arrays, problem, "activation patching")
+    return scores(arrays, problem, unit, "activation patching")
 
 
 def attribution_patching(
@@ -203,126 +158,29 @@ def relevance_patching(
     rules = Rules.named(rules) if isinstance(rules, str) else rules
     problem = prepare(model, pairs, kinds, layers, metric, direction)
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
+    ends: list[tuple[Tensor, Tensor]] = []
     for rows in torch.arange(len(pairs)).split(batch):
-        source = activations(problem, problem.source[rows])
-        base, rho = coefficients(problem, rows, rules)
+        source, source_value = activations(problem, problem.source, rows)
+        base, rho, base_value = coefficients(problem, rows, rules)
+        ends.append((base_value, source_value))
         for kind in problem.kinds:
             per_layer = [
                 contract(problem, kind, source[site] - base[site], rho[site])
                 for site in (problem.site(kind, layer) for layer in problem.layers)
             ]
-            parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy() / problem.scale)
+            parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy())
+    unit = Baselines.of_runs(problem, ends).unit(problem)
     method = "attribution patching" if rules == Rules() else "relevance patching"
     arrays = {kind: np.concatenate(value) for kind, value in parts.items()}
-    return scores(arrays, problem, method)
-
-
-def prepare(
-    model: LanguageModel | nn.Module,
-    pairs: PromptPairs,
-    kinds: Sequence[Kind],
-    layers: Sequence[int] | None,
-    metric: Metric | None,
-    direction: Direction,
-) -> Problem:
-    """Check what the user passed and resolve it against the model."""
-    module = hf_model(model)
-    sites = Sites.of(module)
-    for kind in kinds:
-        if kind not in (*DEFAULT_KINDS, *_UNIT):
-            raise InputError(
-                f"There is no kind of component {kind!r}; {nearest(kind, [*DEFAULT_KINDS, *_UNIT])}"
-            )
-    if not kinds:
-        raise InputError("kinds is empty: name at least one kind of component.")
-    if direction not in ("denoising", "noising"):
-        raise InputError(f"direction must be 'denoising' or 'noising'; got {direction!r}.")
-    chosen = tuple(range(sites.blocks) if layers is None else layers)
-    if not chosen or not all(0 <= layer < sites.blocks for layer in chosen):
-        raise InputError(f"layers must lie in 0 to {sites.blocks - 1}; got {list(chosen)}.")
-    network: Any = module
-    pairs = pairs.to(network.get_input_embeddings().weight.device)
-    metric = LogitDifference() if metric is None else metric
-    readout = Readout.of(module)
-    baselines = measure_baselines(module, readout, pairs, metric)
-    denoising = direction == "denoising"
-    return Problem(
-        model=module,
-        sites=sites,
-        readout=readout,
-        pairs=pairs,
-        metric=metric,
-        base=pairs.corrupt if denoising else pairs.clean,
-        source=pairs.clean if denoising else pairs.corrupt,
-        baselines=baselines,
-        scale=baselines.scale(),
-        layers=chosen,
-        kinds=tuple(kinds),
-        direction=direction,
-    )
-
-
-def activations(problem: Problem, ids: Tensor) -> dict[Site, Tensor]:
-    """Record every component of a run, ``(rows, positions, width)`` a site."""
-    sites = [site for _, _, site in problem.everywhere]
-    return record(problem.model, {"input_ids": ids, "use_cache": False}, sites)
-
-
-def coefficients(
-    problem: Problem, rows: Tensor, rules: Rules, embeddings: Tensor | None = None
-) -> tuple[dict[Site, Tensor], dict[Site, Tensor]]:
-    """Return the base run's activations and their propagation coefficients under the rules.
-
-    Parameters
-    ----------
-    problem
-        What is asked.
-    rows
-        Which pairs.
-    rules
-        Propagation rules; none of them gives gradients.
-    embeddings
-        Run these in the place of the base prompts, ``(rows, positions, width)``.
-    """
-    sites = [site for _, _, site in problem.everywhere]
-    last = problem.sites.residual(problem.sites.blocks - 1)
-    inputs = (
-        {"input_ids": problem.base[rows]} if embeddings is None else {"inputs_embeds": embeddings}
-    )
-    ruled: AbstractContextManager[object] = (
-        nullcontext() if rules == Rules() else propagation_rules(problem.model, rules)
-    )
-    with ruled:
-        cache = record(
-            problem.model, {**inputs, "use_cache": False}, [*sites, last], gradients=True
-        )
-        final = cache[last][torch.arange(len(rows)), problem.pairs.last[rows]]
-        with torch.enable_grad():
-            value = problem.value(final, rows, identity=rules.activations)
-        # Components that lie behind every path to the metric, as the last MLP at earlier
-        # positions, are in the graph and get zeros.
-        gradients = torch.autograd.grad(value.sum(), [cache[site] for site in sites])
-    base = {site: cache[site].detach() for site in sites}
-    return base, dict(zip(sites, gradients, strict=True))
-
-
-def contract(problem: Problem, kind: Kind, change: Tensor, rho: Tensor) -> Tensor:
-    """Sum ``change * rho`` over the units of each component, at float32 or better."""
-    product = change.to(torch.promote_types(change.dtype, torch.float32)) * rho
-    if kind == "neurons":
-        return product
-    if kind == "heads":
-        return product.unflatten(-1, (problem.sites.heads_per_block, -1)).sum(-1)
-    return product.sum(-1)
+    return scores(arrays, problem, unit, method)
 
 
 def _patch_one_pair(problem: Problem, row: int, copies: int) -> dict[Kind, np.ndarray]:
     """Patch every component of one pair; ``(layers, positions, ...)`` a kind."""
     length = int(problem.pairs.lengths[row])
-    ids = problem.base[row, :length]
-    run = BaseRun(problem.model, ids)
-    source = activations(problem, problem.source[row : row + 1, :length])
     index = torch.tensor([row])
+    run = BaseRun(problem.model, problem.base[row, :length])
+    source, _ = activations(problem, problem.source, index)
     with torch.no_grad():
         unpatched = problem.value(run.residual[-1][-1:], index)
     results: dict[Kind, np.ndarray] = {}
@@ -332,7 +190,7 @@ def _patch_one_pair(problem: Problem, row: int, copies: int) -> dict[Kind, np.nd
             site = problem.site(kind, layer)
             units = source[site].shape[-1]
             count = 1
-            if kind in _UNIT:
+            if kind in UNIT_DIMENSION:
                 count = problem.sites.heads_per_block if kind == "heads" else units
             components.extend((kind, place, site, i, units // count) for i in range(count))
             if kind not in results:
@@ -353,35 +211,9 @@ def _patch_one_pair(problem: Problem, row: int, copies: int) -> dict[Kind, np.nd
             with torch.no_grad():
                 final = run.final_states(position, patches)
                 patched = problem.value(final, index.expand(len(chunk)))
-            change = ((patched - unpatched) / problem.scale).cpu().numpy()
+            change = (patched - unpatched).cpu().numpy()
             for (kind, place, _, i, _), score in zip(chunk, change, strict=True):
                 results[kind][place, position, i] = score
-    return {kind: value if kind in _UNIT else value[..., 0] for kind, value in results.items()}
-
-
-def scores(values: Mapping[str, np.ndarray], problem: Problem, method: str) -> xr.Dataset:
-    """Name the axes of scores; positions behind a pair's end hold NaN."""
-    import xarray as xr
-
-    pairs = problem.pairs
-    columns = np.arange(pairs.clean.shape[1])
-    real = columns < pairs.lengths.cpu().numpy()[:, None]
-    arrays = {}
-    for kind, value in values.items():
-        dims = ["pair", "layer", "position"]
-        if kind in _UNIT:
-            dims.append(_UNIT[kind])
-        mask = real[:, None, :, None] if kind in _UNIT else real[:, None, :]
-        arrays[kind] = (dims, np.where(mask, value, np.nan))
-    coordinates = {
-        "layer": list(problem.layers),
-        "position": columns,
-        "token": ("position", list(pairs.tokens)),
+    return {
+        kind: value if kind in UNIT_DIMENSION else value[..., 0] for kind, value in results.items()
     }
-    attributes = {
-        "method": method,
-        "direction": problem.direction,
-        "metric": type(problem.metric).__name__,
-        "scale": problem.scale,
-    }
-    return xr.Dataset(arrays, coords=coordinates, attrs=attributes)

@@ -12,30 +12,27 @@ of Achtibat et al. 2024 (AttnLRP), for comparison.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Literal
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Any
+from weakref import WeakSet
 
-import torch
 from torch import Tensor, nn
 
 from axonal.activations.sites import Sites
 from axonal.errors import InputError, nearest
 from axonal.language.models import LanguageModel
 from axonal.language.relevance import recognise
+from axonal.language.relevance.attention import AttentionRule, attention_rule
 from axonal.language.relevance.backward import (
     IDENTITY_COEFFICIENTS,
     FrozenScale,
     IdentityRule,
     NormForm,
     ScaledGradient,
+    applied,
 )
-
-AttentionRule = Literal["gradient", "frozen", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def propagation_rules(
             stack.callback(down.register_forward_pre_hook(_halve_input, prepend=True).remove)
         if coverage.attention:
             layers = [module.get_submodule(path) for path in coverage.attention]
-            stack.enter_context(_attention_rule(layers, rules.attention))
+            stack.enter_context(attention_rule(layers, rules.attention))
         yield coverage
 
 
@@ -233,7 +230,7 @@ def _norm_hook(norm: nn.Module, form: NormForm) -> Callable[..., Tensor]:
     weight, bias = norm.weight, getattr(norm, "bias", None)
 
     def freeze(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return _applied(FrozenScale, inputs[0], weight, bias, output.detach(), form)
+        return applied(FrozenScale, inputs[0], weight, bias, output.detach(), form)
 
     return freeze
 
@@ -242,89 +239,10 @@ def _activation_hook(name: str) -> Callable[..., Tensor]:
     coefficient = IDENTITY_COEFFICIENTS[name]
 
     def identity(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return _applied(IdentityRule, inputs[0], output.detach(), coefficient)
+        return applied(IdentityRule, inputs[0], output.detach(), coefficient)
 
     return identity
 
 
 def _halve_input(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (_applied(ScaledGradient, inputs[0], 0.5), *inputs[1:])
-
-
-def _applied(function: type[torch.autograd.Function], *arguments: object) -> Tensor:
-    result = function.apply(*arguments)
-    assert isinstance(result, Tensor)
-    return result
-
-
-_BACKENDS = ("sdpa", "eager")
-_attention_rules: WeakKeyDictionary[nn.Module, AttentionRule] = WeakKeyDictionary()
-
-
-@contextmanager
-def _attention_rule(layers: list[nn.Module], rule: AttentionRule) -> Iterator[None]:
-    """Route the attention layers of one model through `_ruled_attention`."""
-    configs: dict[int, Any] = {id(layer.config): layer.config for layer in layers}
-    backends = {config._attn_implementation for config in configs.values()}
-    if len(backends) != 1 or not backends <= set(_BACKENDS) or _upcasts(configs):
-        raise InputError(
-            f"The attention rules need scaled-dot-product or eager attention, and this model uses "
-            f"{', '.join(map(str, sorted(map(str, backends))))}: call "
-            "model.set_attn_implementation('sdpa')."
-        )
-    (backend,) = backends
-    name = _registered(backend)
-    for layer in layers:
-        _attention_rules[layer] = rule
-    for config in configs.values():
-        config._attn_implementation_internal = name
-    try:
-        yield
-    finally:
-        for config in configs.values():
-            config._attn_implementation_internal = backend
-        for layer in layers:
-            _attention_rules.pop(layer, None)
-
-
-def _upcasts(configs: dict[int, Any]) -> bool:
-    return any(getattr(config, "reorder_and_upcast_attn", False) for config in configs.values())
-
-
-def _registered(backend: str) -> str:
-    """Make `_ruled_attention` known to transformers, with the masks of the backend it wraps."""
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-    name = f"axonal_{backend}"
-    if name not in ALL_ATTENTION_FUNCTIONS:
-        ALL_ATTENTION_FUNCTIONS.register(name, partial(_ruled_attention, backend))
-        ALL_MASK_ATTENTION_FUNCTIONS.register(name, ALL_MASK_ATTENTION_FUNCTIONS[backend])
-    return name
-
-
-def _ruled_attention(
-    backend: str,
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    """Call the model's own attention after modifying the backward pass of query, key and value."""
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-    # A second model that shares the configuration comes here too, and has no rule.
-    rule = _attention_rules.get(module, "gradient")
-    if rule == "frozen":
-        query, key = query.detach(), key.detach()
-    elif rule == "uniform":
-        query = _applied(ScaledGradient, query, 0.25)
-        key = _applied(ScaledGradient, key, 0.25)
-        value = _applied(ScaledGradient, value, 0.5)
-    # Eager attention is a function of each family's own module.
-    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    attend = own if backend == "eager" else ALL_ATTENTION_FUNCTIONS[backend]
-    assert attend is not None
-    return attend(module, query, key, value, *args, **kwargs)
+    return (applied(ScaledGradient, inputs[0], 0.5), *inputs[1:])
