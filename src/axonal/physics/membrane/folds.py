@@ -180,11 +180,9 @@ def _slope_and_curvature(membrane: ResponsiveMembrane, y: float, u: float) -> Ar
 
 def _fold_uptakes(membrane: ResponsiveMembrane, u: float) -> Array:
     """Return ``y = ln c_in`` of the folds at one reduced force."""
-    y, _, slope = manifold.section(membrane, u)
-    turning = slope[:-1] * slope[1:] < 0
-    if not turning.any():
-        return np.empty(0)
-    return extrema(membrane, u, y[:-1][turning], y[1:][turning], slope[:-1][turning])
+    cut = manifold.section(membrane, u)
+    turning = cut.slope[:-1] * cut.slope[1:] < 0
+    return extrema(membrane, u, cut, turning) if turning.any() else np.empty(0)
 
 
 def _fold(membrane: ResponsiveMembrane, at: Material, u: Array) -> Fold:

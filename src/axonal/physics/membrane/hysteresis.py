@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
 from axonal.physics.membrane import manifold
-from axonal.physics.membrane.folds import fold_points
+from axonal.physics.membrane.folds import Fold, fold_points
 from axonal.physics.membrane.manifold import material, properties
 from axonal.physics.membrane.steady import SteadyStates, steady_states
 from axonal.physics.membrane.transport import Array, slab_factors, uptake_ratio
@@ -46,33 +46,34 @@ class Jump:
         return self.flux_after / self.flux_before
 
 
+def jump_at(membrane: ResponsiveMembrane, fold: Fold) -> Jump:
+    """Return where the membrane goes when it is pushed over a fold."""
+    at = material(membrane, np.log(np.array([fold.uptake])))
+    u = membrane.beta * fold.force
+    pull = float(manifold.force_slope(membrane, at, u)[0])  # d ln R / du
+    # u(y) has its extremum here: a maximum if the branch ends as the force rises.
+    rising = manifold.curvature(membrane, at.y, u)[0] / pull < 0
+    drift = np.sign(pull * at.phi_slope[0]) * (1 if rising else -1)  # of phi, past the fold
+    states = steady_states(membrane, fold.force, fold.bulk_concentration)
+    beyond = (states.volume_fraction - fold.volume_fraction) * drift > 0
+    stable = states.at(beyond & (states.loop_gain < 1 - _MARGINAL))
+    after = stable.at(np.s_[:1] if drift > 0 else np.s_[-1:])
+    return Jump(
+        force=fold.force,
+        direction="up" if rising else "down",
+        flux_before=fold.flux,
+        flux_after=float(after.flux[0]),
+        volume_fraction_before=fold.volume_fraction,
+        volume_fraction_after=float(after.volume_fraction[0]),
+    )
+
+
 def jumps(
     membrane: ResponsiveMembrane, bulk_concentration: float, max_force: float | None = None
 ) -> list[Jump]:
     """Return the jump at every fold of one bulk concentration, sorted by force."""
-    found = []
-    for fold in fold_points(membrane, bulk_concentration, max_force):
-        at = material(membrane, np.log(np.array([fold.uptake])))
-        u = membrane.beta * fold.force
-        pull = float(manifold.force_slope(membrane, at, u)[0])  # d ln R / du
-        # u(y) has its extremum here: a maximum if the branch ends as the force rises.
-        rising = manifold.curvature(membrane, at.y, u)[0] / pull < 0
-        drift = np.sign(pull * at.phi_slope[0]) * (1 if rising else -1)  # of phi, past the fold
-        states = steady_states(membrane, fold.force, bulk_concentration)
-        beyond = (states.volume_fraction - fold.volume_fraction) * drift > 0
-        stable = states.at(beyond & (states.loop_gain < 1 - _MARGINAL))
-        after = stable.at(np.s_[:1] if drift > 0 else np.s_[-1:])
-        found.append(
-            Jump(
-                force=fold.force,
-                direction="up" if rising else "down",
-                flux_before=fold.flux,
-                flux_after=float(after.flux[0]),
-                volume_fraction_before=fold.volume_fraction,
-                volume_fraction_after=float(after.volume_fraction[0]),
-            )
-        )
-    return found
+    folds = fold_points(membrane, bulk_concentration, max_force)
+    return [jump_at(membrane, fold) for fold in folds]
 
 
 def settle(

@@ -71,27 +71,27 @@ def steady_states(
 
 def log_uptakes(membrane: ResponsiveMembrane, u: float, log_c0: float) -> Array:
     """Return ``y = ln c_in`` of every steady state under reduced force ``u >= 0``."""
-    knots = manifold.section(membrane, u)
-    offset, slope = knots.level - log_c0, knots.slope
+    cut = manifold.section(membrane, u)
+    offset, slope = cut.level - log_c0, cut.slope
     residual = manifold.at_force(membrane, u, log_c0)
 
-    low, high, before, after = knots.y[:-1], knots.y[1:], offset[:-1], offset[1:]
+    low, high, before, after = cut.y[:-1], cut.y[1:], offset[:-1], offset[1:]
     crossing = (before < 0) != (after < 0)
-    start = _interpolated(knots.y, offset, slope)
+    start = _interpolated(cut.y, offset, slope)
     brackets = [(low[crossing], high[crossing], start[crossing], before[crossing] < 0)]
     # Beyond the knots phi is constant, so ln c0 = y - ln R there: at most one root a side.
     if offset[0] > 0:
-        root = knots.y[:1] - offset[0]
-        brackets.append((root - 1, knots.y[:1], root, np.array([True])))
+        root = cut.y[:1] - offset[0]
+        brackets.append((root - 1, cut.y[:1], root, np.array([True])))
     if offset[-1] < 0:
-        root = knots.y[-1:] - offset[-1]
-        brackets.append((knots.y[-1:], root + 1, root, np.array([True])))
+        root = cut.y[-1:] - offset[-1]
+        brackets.append((cut.y[-1:], root + 1, root, np.array([True])))
     # A pair of states hides between two knots where h turns towards ln c0 and can reach it.
     steepest = np.maximum(np.abs(slope[:-1]), np.abs(slope[1:]))
     turning = (slope[:-1] * slope[1:] < 0) & ~crossing & (before * slope[:-1] < 0)
     turning &= np.abs(before) < 2 * steepest * (high - low)
     if turning.any():
-        top = extrema(membrane, u, low[turning], high[turning], slope[:-1][turning])
+        top = extrema(membrane, u, cut, turning)
         beyond = residual(top)[0] * before[turning] < 0
         low, top, high = low[turning][beyond], top[beyond], high[turning][beyond]
         rising = before[turning][beyond] < 0
@@ -100,7 +100,7 @@ def log_uptakes(membrane: ResponsiveMembrane, u: float, log_c0: float) -> Array:
     roots = np.sort(
         polish(residual, *(np.concatenate(part) for part in zip(*brackets, strict=True)))
     )
-    outside = roots[(roots < knots.y[0]) | (roots > knots.y[-1])]
+    outside = roots[(roots < cut.y[0]) | (roots > cut.y[-1])]
     if len(outside):
         _require_saturation(membrane, outside)
     return roots
@@ -118,14 +118,18 @@ def _require_saturation(membrane: ResponsiveMembrane, y: Array) -> None:
         )
 
 
-def extrema(membrane: ResponsiveMembrane, u: float, low: Array, high: Array, slope: Array) -> Array:
-    """Return where ``h`` turns at fixed force, in brackets in ``y`` with ``slope`` at ``low``."""
-    residual = manifold.at_force(membrane, u)
+def extrema(membrane: ResponsiveMembrane, u: float, cut: manifold.Section, turning: Mask) -> Array:
+    """Return where ``h`` turns at fixed force, in the intervals marked ``turning``: the folds."""
+    residual, step = manifold.at_force(membrane, u), 1e-6
+    low, high = cut.y[:-1][turning], cut.y[1:][turning]
+    before, after = cut.slope[:-1][turning], cut.slope[1:][turning]
 
     def turn(y: Array) -> tuple[Array, Array]:
-        return residual(y)[1], manifold.curvature(membrane, y, u)
+        here, ahead, behind = residual(np.concatenate([y, y + step, y - step]))[1].reshape(3, -1)
+        return here, (ahead - behind) / (2 * step)
 
-    return polish(turn, low, high, (low + high) / 2, slope < 0)
+    start = low + (high - low) * before / (before - after)
+    return polish(turn, low, high, start, before < 0)
 
 
 def _interpolated(y: Array, value: Array, slope: Array) -> Array:
