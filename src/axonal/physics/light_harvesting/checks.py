@@ -13,7 +13,7 @@ from axonal.errors import InputError, nearest
 HERMITIAN_TOLERANCE = 1e-12
 MIXED_UNITS_RATIO = 1e8
 
-Rates = ArrayLike | Mapping[str, float]
+Rates = ArrayLike | Mapping[str, float] | Mapping[int, float]
 
 
 def hermitian(hamiltonian: ArrayLike) -> NDArray[np.complex128]:
