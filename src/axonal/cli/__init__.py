@@ -44,13 +44,13 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort) as error:
-        return _fail(error, str(error) or "interrupted", INTERRUPTED)
+        return _fail(error, "interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise
     except InputError as error:
         return _fail(error, str(error), BAD_INPUT)
     except AxonalError as error:
-        return _fail(error, str(error), FAILURE)
+        return _fail(error, str(error), getattr(error, "exit_status", FAILURE))
     except Exception as error:
         if isinstance(error, click_error):
             status = BAD_INPUT if isinstance(error, usage_error) else FAILURE

@@ -80,10 +80,12 @@ def compare(first: str, second: str, json: bool) -> None:
     ):
         if not rows:
             continue
-        table = output.table("", "first", "second", last, title=title, title_justify="left")
+        console.print(title, style="bold")
+        table = output.table("", "first", "second", last)
         for row in rows:
             table.add_row(row.name, row.first, row.second, row.difference)
         console.print(table)
+        console.print()
 
 
 def new(slug: str, folder: Path) -> None:

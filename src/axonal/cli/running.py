@@ -19,6 +19,12 @@ from axonal.lab.study import Study
 from axonal.lab.words import duration
 
 
+class InterruptedRunError(AxonalError):
+    """The user stopped a run; the message says how to go on."""
+
+    exit_status = 130
+
+
 class StudyFailedError(AxonalError):
     """A study raised something; the message says what and how to go on."""
 
@@ -111,7 +117,7 @@ def _kept(study: Study[Any], begun: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{study.slug} was interrupted; {how}") from None
+        raise InterruptedRunError(f"{study.slug} was interrupted; {how}") from None
     except InputError as error:
         raise InputError(f"{error}; {how}") from error
     except AxonalError as error:

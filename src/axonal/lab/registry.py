@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from axonal.errors import AxonalError, InputError, nearest
@@ -86,8 +87,16 @@ def _load_file(path: Path) -> Study[Any]:
     found = [value for value in vars(module).values() if isinstance(value, Study)]
     if len(found) != 1:
         raise InputError(f"{path} defines {len(found)} studies; expected one, named study")
+    _send_by_value(module)
     found[0].source_file = str(path)
     return found[0]
+
+
+def _send_by_value(module: ModuleType) -> None:
+    """Let workers of a sweep have the functions of a module that they can't import by name."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
 
 
 def _reason(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from axonal.lab.session import Session
 from axonal.lab.study import Study
 from axonal.lab.tests import to_json
 
-BACKENDS = ("serial", "threads", "processes", "dask", "ray")
+BACKENDS = ("serial", "threads", "processes", "loky", "dask", "ray")
 
 
 def run_study(
@@ -82,9 +82,9 @@ def begin(
     config = study.configuration(preset, **(overrides or {}))
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"The seed is a whole number of at least 0; got {seed!r}")
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise InputError(f"jobs is a whole number of at least 1; got {jobs!r}")
-    backend = backend or ("processes" if jobs > 1 else "serial")
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or not (jobs >= 1 or jobs == -1):
+        raise InputError(f"jobs is a whole number of at least 1, or -1 for all cores; got {jobs!r}")
+    backend = backend or ("serial" if jobs == 1 else "processes")
     if backend not in BACKENDS:
         raise InputError(f"There is no back end {backend!r}: {nearest(backend, BACKENDS)}")
     described = describe_study(study)
