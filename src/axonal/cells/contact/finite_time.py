@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from axonal.cells.contact.information import FAINT, ReceptorInformation
+from axonal.cells.contact.information import ReceptorInformation, distinct
 from axonal.cells.contact.kinetics import TwoLigandKinetics
 from axonal.cells.contact.records import Start
 
@@ -54,10 +54,7 @@ def finite_time_information(
     start
         Whether every receptor starts unbound, or as found in equilibrium.
     """
-    # Most receptors see one of few concentrations (inside, outside): compute each once.
-    faint = FAINT * spurious
-    rounded = np.round(np.maximum(np.asarray(correct, float), faint) / faint) * faint
-    c, back = np.unique(rounded, return_inverse=True)
+    c, back = distinct(correct, spurious)
     total = c + spurious
     counting = kinetics.expected_bindings(c, spurious, duration, start) / total**2
     telling = _telling_apart(kinetics, c, spurious, duration, start)

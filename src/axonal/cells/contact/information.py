@@ -54,10 +54,7 @@ class ReceptorInformation:
 
     def per_receptor(self, contact: Contact, profile: ProfileValues) -> Floats:
         """Return each receptor's information about ``(c_t, chi, x0)``, ``(receptors, 3, 3)``."""
-        c_t, chi = contact.total, contact.fraction
-        flat = np.ones_like(profile.value)
-        d_correct = np.stack([chi * profile.value, c_t * profile.value, c_t * chi * profile.slope])
-        d_spurious = np.stack([(1 - chi) * flat, -c_t * flat, 0 * flat])
+        d_correct, d_spurious = _derivatives(contact, profile)
         cross = np.einsum("an,bn->nab", d_correct, d_spurious)
         return (
             self.correct[:, None, None] * np.einsum("an,bn->nab", d_correct, d_correct)
@@ -67,7 +64,11 @@ class ReceptorInformation:
 
     def total(self, contact: Contact, profile: ProfileValues) -> Floats:
         """Return the whole array's information about ``(c_t, chi, x0)``, ``(3, 3)``."""
-        return self.per_receptor(contact, profile).sum(axis=0)
+        d_correct, d_spurious = _derivatives(contact, profile)
+        mixed = (self.mixed * d_correct) @ d_spurious.T
+        information = (self.correct * d_correct) @ d_correct.T + mixed + mixed.T
+        information += (self.spurious * d_spurious) @ d_spurious.T
+        return (information + information.T) / 2  # exactly symmetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +138,24 @@ def long_time_information(
     duration
         Measuring time T (s), long against the correlation times.
     """
-    c = np.maximum(np.asarray(correct, float), FAINT * spurious)
+    c, back = distinct(correct, spurious)
     weight = duration * kinetics.binding / kinetics.partition(c, spurious)
     q_cc, q_mixed = dwell_information(c, spurious, kinetics.alpha)
+    q_spurious = (1 - c * q_mixed) / spurious
     return ReceptorInformation(
-        weight * q_cc, weight * q_mixed, weight * (1 - c * q_mixed) / spurious
+        (weight * q_cc)[back], (weight * q_mixed)[back], (weight * q_spurious)[back]
     )
+
+
+def distinct(correct: ArrayLike, spurious: float) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the distinct concentrations of an array, none below `FAINT`, and which is whose.
+
+    Most receptors see one of two, inside and outside, so each is computed once.
+    """
+    mantissa, exponent = np.frexp(np.maximum(np.asarray(correct, float), FAINT * spurious))
+    rounded = np.ldexp(np.round(mantissa * 2.0**44) / 2.0**44, exponent)  # to 13 digits
+    c, back = np.unique(rounded, return_inverse=True)
+    return c, back
 
 
 def dwell_information(correct: Floats, spurious: float, alpha: float) -> tuple[Floats, Floats]:
@@ -167,6 +180,16 @@ def dwell_information(correct: Floats, spurious: float, alpha: float) -> tuple[F
         cc = special.hyp2f1(1, b, 1 + b, -y) / c
     big = 1 / (1 - alpha)
     return cc, special.hyp2f1(1, big, 1 + big, -y) / c
+
+
+def _derivatives(contact: Contact, profile: ProfileValues) -> tuple[Floats, Floats]:
+    """Return the derivatives of c_n and c' in ``(c_t, chi, x0)``, ``(3, receptors)`` each."""
+    c_t, chi, g = contact.total, contact.fraction, profile.value
+    flat = np.ones_like(g)
+    return (
+        np.stack([chi * g, c_t * g, c_t * chi * profile.slope]),
+        np.stack([(1 - chi) * flat, -c_t * flat, 0 * flat]),
+    )
 
 
 @cache
