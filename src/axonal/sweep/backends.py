@@ -172,7 +172,7 @@ def _ray_submit(stack: ExitStack, jobs: int) -> Callable[..., cf.Future[Any]]:
     if not ray.is_initialized():
         ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False)
         stack.callback(ray.shutdown)
-    remote = ray.remote(_apply)
+    remote = ray.remote(max_retries=0)(_apply)
     return lambda function, *args: remote.remote(function, *args).future()
 
 

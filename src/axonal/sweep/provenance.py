@@ -35,7 +35,10 @@ def provenance(function: Callable[..., Any], begun: float) -> dict[str, Any]:
 
 @lru_cache
 def _version(package: str) -> str:
-    return metadata.version(package)
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # a source tree on the path, not installed
+        return "not installed"
 
 
 @lru_cache
