@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from tiny_models import DEPTH, HEADS, WIDTH, build, hooks_on, pad, random_ids
 from torch import Tensor, nn
+from transformers import CompileConfig, GenerationConfig
+from transformers.modeling_outputs import BaseModelOutput
 
 from axonal.activations import (
     Add,
@@ -124,6 +128,49 @@ def test_one_head_is_edited_and_the_others_are_not(family_model: nn.Module, ids:
     assert torch.equal(after[..., others, :], before[..., others, :])
 
 
+class Pair(NamedTuple):
+    first: Tensor
+    second: Tensor
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda x: (x, x + 1),
+        lambda x: [None, x, x + 1],
+        lambda x: Pair(x, x + 1),
+        lambda x: {"name": "states", "first": x, "second": x + 1},
+        lambda x: BaseModelOutput(last_hidden_state=x, hidden_states=(x + 1,)),
+    ],
+    ids=["tuple", "list", "namedtuple", "mapping", "model output"],
+)
+def test_the_first_tensor_of_any_container_is_edited_and_the_rest_kept(wrap) -> None:
+    class Wrapping(nn.Module):
+        def forward(self, x: Tensor) -> object:
+            return self.__dict__.setdefault("returned", wrap(x))
+
+    module, x = Wrapping(), draw(2, 3)
+    with edit(module, {Site(""): Replace(0.0)}):
+        output = module(x)
+    original = module.returned
+    assert type(output) is type(original)
+    values = [list(o.values()) if hasattr(o, "values") else list(o) for o in (output, original)]
+    first = next(index for index, value in enumerate(values[1]) if isinstance(value, Tensor))
+    assert (values[0][first] == 0).all()
+    assert torch.equal(values[1][first], x)  # what the module holds is untouched
+    assert all(a is b for i, (a, b) in enumerate(zip(*values, strict=True)) if i != first)
+
+
+def test_an_input_is_edited_by_position_and_by_keyword() -> None:
+    for site, call in (
+        (Site("", "input"), lambda module, x: module(x)),
+        (Site("", "input"), lambda module, x: module(input=x)),
+    ):
+        module, x = nn.Linear(3, 3), draw(2, 3)
+        with edit(module, {site: Add(torch.ones(3))}):
+            assert torch.equal(call(module, x), module.forward(x + 1))
+
+
 # --- generation ---------------------------------------------------------------------------------
 
 RULES = [
@@ -223,6 +270,25 @@ def test_a_static_cache_gives_the_same_edit(llama: nn.Module) -> None:
         dynamic = generate(llama, batch)
         static = generate(llama, batch, cache_implementation="static")
     torch.testing.assert_close(dynamic, static, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("through", ["keyword", "generation_config"])
+def test_generation_is_never_compiled_past_the_hooks(through, llama, monkeypatch) -> None:
+    """A static cache would bring a compiled decoding step, on which no hook fires."""
+
+    def compiled(*_: object) -> None:
+        raise AssertionError("the decoding step was compiled")
+
+    monkeypatch.setattr(type(llama), "get_compiled_call", compiled)
+    everywhere = CompileConfig()
+    everywhere._compile_all_devices = True
+    options = {"cache_implementation": "static", "compile_config": everywhere, "max_new_tokens": 3}
+    if through == "generation_config":
+        options = {"generation_config": GenerationConfig(**options)}
+    with pytest.raises(AssertionError, match="compiled"):
+        llama.generate(random_ids(1, 4), **options)
+    with edit(llama, {Sites.of(llama).residual(1): Add(draw(WIDTH))}):
+        llama.generate(random_ids(1, 4), **options)
 
 
 # --- limits -------------------------------------------------------------------------------------

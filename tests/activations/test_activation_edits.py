@@ -57,6 +57,8 @@ def test_a_centered_projection_puts_the_center_in_its_place() -> None:
     out = Project(P, center=CENTER)(X)
     torch.testing.assert_close(out @ P, (CENTER @ P).expand(2, 5, 2))
     torch.testing.assert_close(Project(P)(out), Project(P)(X))
+    only = Project(P, keep="subspace", center=CENTER)(X)
+    torch.testing.assert_close(only, CENTER + (X - CENTER) @ P @ P.T)
 
 
 def test_an_affine_map_acts_in_its_coordinates_and_nowhere_else() -> None:

@@ -244,6 +244,8 @@ def test_positions_outside_a_call_of_the_model_are_refused(llama: nn.Module) -> 
         with pytest.raises(AxonalError, match="hand over the module that you call"):
             llama.model(random_ids(1, 5))
         llama(random_ids(1, 5))
+        with pytest.raises(AxonalError, match="gradient checkpointing"):
+            llama.model(random_ids(1, 5))  # not the tokens of the call before either
 
 
 def test_modules_without_tokens_have_positions_along_their_second_axis() -> None:
