@@ -62,8 +62,14 @@ def test_exact_numbers_are_compared_as_numbers(a, b, by):
 
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
-    [(1.05, 1.0, "supported"), (0.95, 1.0, "supported"), (1.2, 1.0, "not supported")]
-    + [(-1.05, -1.0, "supported"), (-1.2, -1.0, "not supported"), (0.0, 0.0, "supported")],
+    [
+        (1.05, 1.0, "supported"),
+        (0.95, 1.0, "supported"),
+        (1.2, 1.0, "not supported"),
+        (-1.05, -1.0, "supported"),
+        (-1.2, -1.0, "not supported"),
+        (0.0, 0.0, "supported"),
+    ],
 )
 def test_equality_within_a_fraction_knows_signs(a, b, expected):
     assert verdict(Equals("a", "b", relative=0.1), exact("a", a), exact("b", b)) == expected
@@ -289,6 +295,21 @@ def test_the_detail_is_one_sentence_with_the_numbers():
     assert "r against 0.71 [" in text
     assert "; difference 0.25 [" in text
     assert text.endswith("more than 0.1 asked.")
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        (Greater("a", 0.5), "1, more than 0.5 asked."),
+        (Less("a", 2, by=0.5), "1, less than 1.5 asked."),
+        (Equals("a", 1, tolerance=0.1), "1, within 0.1 of 1 asked."),
+        (Within("a", 0, np.inf), "1, at least 0 asked."),
+        (Less(0.5, "a"), "0.5 against 1; difference -0.5."),
+        (All(Greater("a", 0), Less("a", 2)), "(1) 1, more than 0 asked; (2) 1, less than 2 asked."),
+    ],
+)
+def test_the_detail_says_what_was_asked(test, words):
+    assert detail(test, exact("a", 1.0)) == words
 
 
 def test_the_same_measurements_have_the_same_verdict_and_detail():

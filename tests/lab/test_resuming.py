@@ -16,7 +16,7 @@ import pytest
 
 from axonal.lab import runs
 
-STUDY = '''
+STUDY = """
 import time
 from datetime import date
 from pathlib import Path
@@ -88,7 +88,7 @@ def run(config, session):
     log("last")
     for _ in session.track(range(5), "the end"):
         time.sleep(config.pause_s / 5)
-'''
+"""
 
 BEGUN: Callable[[Path, Path], bool] = lambda folder, log: (folder / "run.json").exists()  # noqa: E731
 
@@ -177,16 +177,16 @@ def test_a_killed_run_continues_and_loses_nothing_finished(command, straight, tm
         assert before.count("stage") == 1
 
 
-def test_a_resumed_run_computes_no_stage_and_no_finished_point_again(command, tmp_path):
-    process = command("run", "./steps.py", "--set", "pause_s=0.5")
-    folder = wait_for(logged("point", 8), process, tmp_path)
+def test_a_resumed_run_computes_no_stage_and_no_stored_point_again(command, tmp_path):
+    process = command("run", "./steps.py", "--set", "pause_s=1.5")
+    folder = wait_for(logged("point", 10), process, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done(command("resume", str(folder), "--json"))
     log = (tmp_path / "steps.log").read_text()
     assert log.count("stage") == 1
-    # 15 evaluations; those under way when the process died are made again
-    assert 15 <= log.count("point") <= 18
+    # 15 evaluations of 0.3 s, and again those that a sweep had not stored yet: its last second
+    assert 15 <= log.count("point") < 15 + 10
 
 
 def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
@@ -194,7 +194,8 @@ def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
     folder = wait_for(logged("figure"), process, tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # CPython dies of the signal itself when it came inside an import: to a shell both are 130
+    assert process.returncode in (130, -signal.SIGINT)
     assert out == ""
     assert "Traceback" not in err
     last = err.strip().splitlines()[-1]

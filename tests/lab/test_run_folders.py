@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_said_before_a_folder_is_made(study, tmp_path, argu
 def test_a_full_disk_is_said_before_computing_starts(study, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
-    with pytest.raises(AxonalError, match="1 MB left.*free some space"):
+    with pytest.raises(AxonalError, match=r"1 MB left.*free some space"):
         run_study(study, "smoke", home=tmp_path)
     assert list((tmp_path / "two-means").iterdir()) == []
 
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_computing_starts(
         raise OSError(code, "refused")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(AxonalError, match="can't be written.*AXONAL_RUNS"):
+    with pytest.raises(AxonalError, match=r"can't be written.*AXONAL_RUNS"):
         run_study(study, "smoke", home=tmp_path)
 
 
@@ -143,9 +143,14 @@ def test_a_disk_that_fills_up_meanwhile_is_one_sentence(tmp_path, monkeypatch):
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError, match="stop"), whole(path) as temporary:
-        temporary.write_text('{"a": ')
-        raise RuntimeError("stop")
+
+    def tear():
+        with whole(path) as temporary:
+            temporary.write_text('{"a": ')
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        tear()
     assert json.loads(path.read_text()) == {"a": 1}
     assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
 

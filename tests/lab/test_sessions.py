@@ -190,9 +190,14 @@ def test_progress_is_told_step_by_step_and_ends_also_when_it_fails(tmp_path):
     listener = Listener()
     session = Session(tmp_path, reporter=listener)
     assert list(session.track([1, 2], "items")) == [1, 2]
-    with pytest.raises(ValueError, match="stop"), session.progress("work", total=9) as advance:
-        advance(4)
-        raise ValueError("stop")
+
+    def fail():
+        with session.progress("work", total=9) as advance:
+            advance(4)
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert listener.heard == [
         ("begin", "items", 2),
         ("advance", "items", 1, 2),

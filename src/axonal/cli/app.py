@@ -84,7 +84,9 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     json: Json = False,
-    jobs: Annotated[int, typer.Option(help="Workers for the study's sweeps; -1 for all cores.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(help="Workers for the study's sweeps; -1 for all cores.")
+    ] = 1,
     backend: Annotated[
         str | None, typer.Option(help="serial, threads, processes (loky), dask or ray.")
     ] = None,

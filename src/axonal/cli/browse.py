@@ -41,14 +41,14 @@ def list_studies(area: str | None, search: str | None, json: bool) -> None:
     for entry in chosen:
         study = entry.study
         if study is None:
-            table.add_row(entry.slug, output.broken(), "", "", "", "")
+            table.add_row(entry.slug, output.alarming("broken"), "", "", "", "")
             continue
         minutes = study.minutes.get("laptop")
         table.add_row(
             study.slug,
             study.area,
             f"{study.paper.published:%Y-%m-%d}",
-            output.tally(tally(verdicts[entry.slug])),
+            _latest(verdicts[entry.slug]),
             "" if minutes is None else f"{minutes:g}",
             ", ".join(study.requires),
         )
@@ -56,7 +56,7 @@ def list_studies(area: str | None, search: str | None, json: bool) -> None:
     for entry in chosen:
         if entry.broken:
             console.print(f"{entry.slug} is broken: {entry.broken}", soft_wrap=True)
-    if any(verdicts.values()):
+    if any(row.run for rows in verdicts.values() for row in rows):
         console.print(f"Verdicts of the latest run: {output.LEGEND}.")
 
 
@@ -144,6 +144,11 @@ def _verdicts(found: list[Entry]) -> dict[str, list[LedgerEntry]]:
         if row.slug in slugs:
             rows[row.slug].append(row)
     return rows
+
+
+def _latest(rows: list[LedgerEntry]) -> Any:
+    ran = any(row.run for row in rows)
+    return output.tally(tally(rows)) if ran else output.quiet("never run")
 
 
 def _text(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
     from rich.text import Text
 
@@ -43,6 +43,20 @@ def table(*columns: str, **options: Any) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def labelled(title: str, values: dict[str, str]) -> Group:
+    """Return a title with labelled texts beneath it, each text indented as a block."""
+    from rich.console import Group
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(style="bright_black", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in values.items():
+        if value:
+            grid.add_row(label, value)
+    return Group(title, grid)
 
 
 def verdict(word: str, scale: str = "") -> Text:
@@ -100,8 +114,15 @@ def stdout_kept() -> Iterator[None]:
         os.close(kept)
 
 
-def broken() -> Text:
-    """Return the word for a study that can't be loaded."""
+def quiet(words: str) -> Text:
+    """Return words that stand back."""
     from rich.text import Text
 
-    return Text("broken", style="red")
+    return Text(words, style="bright_black")
+
+
+def alarming(words: str) -> Text:
+    """Return words that stand out."""
+    from rich.text import Text
+
+    return Text(words, style="red")

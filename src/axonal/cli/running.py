@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axonal.cli import output
 from axonal.cli.live import reporting
@@ -17,6 +17,12 @@ from axonal.lab.runs import Run
 from axonal.lab.settings import parse_settings
 from axonal.lab.study import Study
 from axonal.lab.words import duration
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDE = 110
+"""From this many columns the claims are shown as four columns."""
 
 
 class InterruptedRunError(AxonalError):
@@ -85,29 +91,43 @@ def show(run: Run, json: bool) -> None:
     if json:
         output.print_json(runner.summary(run), indent=None)
         return
-    console = output.console()
-    about = run.about
-    table = output.table("claim", "reported", "measured", "verdict", show_lines=True, expand=True)
-    for column, ratio in zip(table.columns, (27, 18, 26), strict=False):
-        column.ratio = ratio
-    table.columns[-1].width = output.VERDICT_WIDTH
-    for claim in run.claims:
-        table.add_row(
-            claim["statement"],
-            claim["reported"],
-            claim["detail"],
-            output.verdict(claim["verdict"], f"at {about['preset']} scale"),
-        )
+    console, about = output.console(), run.about
+    scale = f"at {about['preset']} scale"
     console.print()
     console.print(run.study["paper"]["title"], style="bold")
-    console.print(
-        f"{about['slug']} {about['scale']}; seed {about['seed']}; {duration(about['seconds'])}"
-    )
-    console.print(table)
+    seconds = duration(about["seconds"])
+    console.print(f"{about['slug']} {about['scale']}; seed {about['seed']}; {seconds}\n")
+    wide = console.width >= WIDE
+    console.print(_in_columns(run.claims, scale) if wide else _in_rows(run.claims, scale))
+    console.print()
     counts = Counter(claim["verdict"] for claim in run.claims)
     words = ", ".join(f"{counts[word]} {word}" for word in output.MARKS if counts[word])
     console.print(f"{words}. A verdict speaks of this run at its scale, not of the paper.")
     console.print(f"report: {output.short(run.report)}", soft_wrap=True)
+
+
+def _in_columns(claims: Sequence[dict[str, Any]], scale: str) -> Table:
+    """Return the claims as a table of four columns."""
+    table = output.table("claim", "reported", "measured", "verdict", show_lines=True, expand=True)
+    for column, ratio in zip(table.columns, (27, 18, 30), strict=False):
+        column.ratio = ratio
+    table.columns[-1].width = output.VERDICT_WIDTH
+    for claim in claims:
+        verdict = output.verdict(claim["verdict"], scale)
+        table.add_row(claim["statement"], claim["reported"], claim["detail"], verdict)
+    return table
+
+
+def _in_rows(claims: Sequence[dict[str, Any]], scale: str) -> Table:
+    """Return the claims as a table for a narrow terminal: reported and measured under the claim."""
+    table = output.table("verdict", "claim, as reported and as measured", show_lines=True)
+    table.columns[0].width = output.VERDICT_WIDTH
+    for claim in claims:
+        cell = output.labelled(
+            claim["statement"], {"reported": claim["reported"], "measured": claim["detail"]}
+        )
+        table.add_row(output.verdict(claim["verdict"], scale), cell)
+    return table
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def changed_settings(study: Study[Any], preset: str, config: StudyConfig) -> dic
 def scale_words(preset: str, changed: Mapping[str, Any], scale: str) -> str:
     """Say at which scale a verdict holds: ``at laptop scale (prompts = 8), on SmolLM2``."""
     own = ", ".join(f"{name} = {value}" for name, value in changed.items())
-    return f"at {preset} scale{f' ({own})' if own else ''}, on {scale}"
+    return f"at {preset} scale{f' ({own})' if own else ''}, on {scale.removeprefix('on ')}"
 
 
 def _source_digest(study: Study[Any]) -> str | None:

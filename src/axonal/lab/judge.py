@@ -149,16 +149,14 @@ def _judge_comparison(
     if isinstance(test, Within):
         conditions = [_Condition(_contrast(a, None), test.low, test.high)]
         verdict, worst, holds = _decide(conditions, among)
-        expected = f"expected {words.bounds(test.low, test.high)}"
-        return Judgement(verdict, f"{_where(a, worst, holds)}{_at(a, worst)}, {expected}.")
+        asked = f"{words.bounds(test.low, test.high)} asked"
+        return Judgement(verdict, f"{_where(a, worst, holds)}{_at(a, worst)}, {asked}.")
     b = _resolve(test.b, measurements)
-    difference, asked = _contrast(a, b), ""
+    difference = _contrast(a, b)
     if isinstance(test, Greater):
         conditions = [_Condition(difference, low=test.by, strict=True)]
-        asked = f", more than {words.number(test.by)} asked" if test.by else ""
     elif isinstance(test, Less):
         conditions = [_Condition(difference, high=-test.by, strict=True)]
-        asked = f", less than {words.number(-test.by)} asked" if test.by else ""
     else:
         # |a - b| <= tolerance + relative |b|, as two contrasts that are linear in the repeats
         slack = test.relative * np.sign(b.values.mean(axis=0))
@@ -166,14 +164,38 @@ def _judge_comparison(
             _Condition(_contrast(a, b, 1 + slack), high=test.tolerance),
             _Condition(_contrast(a, b, 1 - slack), low=-test.tolerance),
         ]
-        asked = f", at most {test.allowed} allowed"
     verdict, worst, holds = _decide(conditions, among)
-    series = a if a.is_series else b
+    where = _where(a if a.is_series else b, worst, holds)
+    if isinstance(test.a, str) and not isinstance(test.b, str):
+        return Judgement(verdict, f"{where}{_at(a, worst)}, {_asked_of_a(test)}.")
     pairing = " (independent repeats)" if difference.other is not None else ""
     return Judgement(
         verdict,
-        f"{_where(series, worst, holds)}{_at(a, worst)} against {_at(b, worst)}; "
-        f"difference {_show(difference, worst)}{pairing}{asked}.",
+        f"{where}{_at(a, worst)} against {_at(b, worst)}; "
+        f"difference {_show(difference, worst)}{pairing}{_asked_of_difference(test)}.",
+    )
+
+
+def _asked_of_a(test: Greater | Less | Equals) -> str:
+    """What a test asks of its first quantity when the second is a number."""
+    limit = float(test.b)
+    if isinstance(test, Greater):
+        return f"more than {words.number(limit + test.by)} asked"
+    if isinstance(test, Less):
+        return f"less than {words.number(limit - test.by)} asked"
+    return f"within {test.allowed} of {words.number(limit)} asked"
+
+
+def _asked_of_difference(test: Greater | Less | Equals) -> str:
+    """What a test asks of the difference, where that is more than its sign."""
+    if isinstance(test, Equals):
+        return f", at most {test.allowed} asked"
+    if test.by == 0:
+        return ""
+    return ", " + (
+        f"more than {words.number(test.by)} asked"
+        if isinstance(test, Greater)
+        else f"less than {words.number(-test.by)} asked"
     )
 
 
@@ -236,8 +258,9 @@ def _judge_all(test: All, measurements: Mapping[str, Measurement], among: int) -
         if weaker in verdicts:
             verdict = weaker
             break
+    mixed = len(set(verdicts)) > 1
     details = [
-        f"({number}) {part.verdict}: {part.detail.rstrip('.')}"
+        f"({number}) {f'{part.verdict}: ' if mixed else ''}{part.detail.rstrip('.')}"
         for number, part in enumerate(parts, start=1)
     ]
     return Judgement(verdict, "; ".join(details) + ".")

@@ -121,7 +121,8 @@ class Study(Generic[C]):
     claims
         What is judged, in the order shown.
     scale
-        The words that go with every verdict, from a configuration.
+        The words that go with every verdict, from a configuration; they follow "at laptop scale,
+        on": ``"SmolLM2-135M-Instruct, 16 prompts"``.
     minutes
         How long a preset takes on two cores.
     requires
