@@ -32,7 +32,7 @@ def entries() -> list[Entry]:
     for slug in sorted({point.name for point in entry_points(group=GROUP)}):
         try:
             found.append(Entry(slug, _load_registered(slug)))
-        except Exception as error:  # whatever a plug-in raises at import
+        except (Exception, SystemExit) as error:  # whatever a plug-in raises at import
             found.append(Entry(slug, None, _reason(error)))
     return found
 
@@ -49,7 +49,7 @@ def load(name: str | Path) -> Study[Any]:
         return _load_registered(text)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AxonalError(f"The study {text} can't be loaded: {_reason(error)}") from error
 
 
@@ -82,7 +82,7 @@ def _load_file(path: Path) -> Study[Any]:
         spec.loader.exec_module(module)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path} can't be loaded: {_reason(error)}") from error
     found = [value for value in vars(module).values() if isinstance(value, Study)]
     if len(found) != 1:
