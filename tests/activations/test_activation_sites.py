@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny_models import DEPTH, HEADS, WIDTH, build, random_ids
@@ -150,10 +152,16 @@ def test_a_site_checks_itself(arguments: tuple, message: str) -> None:
         Site(*arguments)
 
 
-def test_compiled_and_weightless_models_are_refused(llama: nn.Module) -> None:
-    with pytest.raises(InputError, match="compiled"):
-        Sites.of(torch.compile(nn.Linear(2, 2)))
-    with pytest.raises(InputError, match="meta device"):
-        Sites.of(nn.Linear(2, 2, device="meta"))
-    with pytest.raises(InputError, match="Module, got str"):
-        Sites.of("gpt2")
+def test_what_hooks_cannot_reach_is_refused() -> None:
+    x, inner = torch.ones(1, 2), nn.Linear(2, 2)
+    for model, path in (
+        (torch.compile(nn.Linear(2, 2)), ""),
+        (nn.Sequential(torch.compile(nn.Sequential(inner))), "0._orig_mod.0"),
+    ):
+        with pytest.raises(InputError, match="within a compiled module hooks are skipped"):
+            record(model, x, [Site(path)])
+    assert record(nn.Sequential(inner, torch.compile(nn.ReLU())), x, [Site("0")])
+    with pytest.raises(InputError, match=r"0 \(output\) has weights on the meta device"):
+        record(nn.Sequential(nn.Linear(2, 2, device="meta")), x, [Site("0")])
+    with pytest.raises(InputError, match=r"Module, got SimpleNamespace \(pass its \.model\)"):
+        Sites.of(SimpleNamespace(model=inner))

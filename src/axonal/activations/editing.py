@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from axonal.activations.calls import Calls
 from axonal.activations.edits import Edit
-from axonal.activations.site import Site, Visit, check_model
+from axonal.activations.site import Site, Visit, check_module
 from axonal.errors import AxonalError, InputError
 
 EditsBySite: TypeAlias = Mapping[Site, Edit | Sequence[Edit]]
@@ -37,7 +37,7 @@ def edit(
         Columns of the prompt, padding included. Only a decoding loop of one's own that uses no
         cache or splits its prompt needs it: ``generate`` is understood by itself.
     """
-    check_model(model)
+    check_module(model)
     chains = {site: _as_list(site, chain) for site, chain in edits.items()}
     fired: set[Site] = set()
     calls = Calls(model, prompt_length)

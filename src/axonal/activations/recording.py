@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from axonal.activations.call import Positions
 from axonal.activations.calls import Calls
-from axonal.activations.site import Site, Visit, check_model
+from axonal.activations.site import Site, Visit, check_module
 from axonal.errors import AxonalError, InputError
 
 
@@ -105,8 +105,9 @@ class _Recorder:
         gradients: bool,
         stop: bool,
     ) -> None:
+        check_module(model)
         self.cache: dict[Site, Tensor] = {}
-        self._model, self._sites, self._positions = check_model(model), sites, positions
+        self._model, self._sites, self._positions = model, sites, positions
         self._gradients, self._stop = gradients, stop
         self._calls = Calls(model)
         self._fired: dict[Site, int] = {}  # in which call

@@ -62,17 +62,25 @@ class Site:
 
     def module(self, model: nn.Module) -> nn.Module:
         """Return the module at the site's path, or say which paths come nearest."""
-        try:
-            return model.get_submodule(self.path)
-        except AttributeError:
-            paths = [path for path, _ in model.named_modules() if path]
-            raise InputError(
-                f"{type(model).__name__} has no module at {self.path!r}; {nearest(self.path, paths)}"
-            ) from None
+        check_module(model)
+        module = model
+        for name in filter(None, self.path.split(".")):
+            try:
+                module = module.get_submodule(name)
+            except AttributeError:
+                paths = [path for path, _ in model.named_modules() if path]
+                raise InputError(
+                    f"{type(model).__name__} has no module at {self.path!r}; "
+                    f"{nearest(self.path, paths)}"
+                ) from None
+            check_module(module)
+        return module
 
     def attach(self, model: nn.Module, visit: Visit) -> RemovableHandle:
         """Call ``visit`` with the tensor at this site in every forward pass, until removed."""
         module = self.module(model)
+        if any(parameter.is_meta for parameter in module.parameters()):
+            raise InputError(f"{self} has weights on the meta device: load their numbers first.")
         if self.heads is not None:
             visit = self._through_heads(visit)
 
@@ -142,20 +150,13 @@ def _with_item(value: Any, key: Any, new: Tensor) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
-def check_model(model: object) -> nn.Module:
-    """Refuse what hooks cannot reach: no module, compiled modules, weights without data."""
-    if not isinstance(model, nn.Module):
-        hint = " (pass its .model)" if isinstance(getattr(model, "model", None), nn.Module) else ""
-        raise InputError(f"Expected a torch.nn.Module, got {type(model).__name__}{hint}.")
-    for path, module in model.named_modules():
-        if hasattr(module, "_orig_mod") or module._compiled_call_impl is not None:
-            raise InputError(
-                f"{path or type(model).__name__} is compiled, and a compiled module skips hooks: "
-                "use the model as it was before torch.compile."
-            )
-    if any(parameter.is_meta for parameter in model.parameters()):
+def check_module(module: object) -> None:
+    """Refuse what is no module, and compiled modules, within which hooks are skipped."""
+    if not isinstance(module, nn.Module):
+        hint = " (pass its .model)" if isinstance(getattr(module, "model", None), nn.Module) else ""
+        raise InputError(f"Expected a torch.nn.Module, got {type(module).__name__}{hint}.")
+    if "_orig_mod" in module._modules or module._compiled_call_impl is not None:
         raise InputError(
-            f"{type(model).__name__} has weights on the meta device, which hold no numbers: "
-            "load the weights first."
+            f"{type(module).__name__} is compiled, and within a compiled module hooks are skipped: "
+            "use the model as it was before torch.compile."
         )
-    return model

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from axonal.activations.site import Site, check_model
+from axonal.activations.site import Site, check_module
 from axonal.errors import InputError
 
 _ATTENTION = ("self_attn", "self_attention", "attention", "attn")
@@ -74,7 +74,7 @@ class Sites:
     @classmethod
     def of(cls, model: nn.Module) -> Sites:
         """Find the sites of a transformer; raise an ``InputError`` for a model that is none."""
-        check_model(model)
+        check_module(model)
         path, blocks = _find_blocks(model)
         block = blocks[0]
         attention, mlp = _child(block, _ATTENTION), _child(block, _MLP)
