@@ -7,7 +7,8 @@ import torch
 from tiny_models import build, pad, random_ids
 from torch import Tensor, nn
 
-from axonal.activations import Add, Call, Edit, Site, Sites, edit, record
+from axonal.activations import Add, Call, Edit, Replace, Site, Sites, edit, record
+from axonal.activations.positions import gather, select
 from axonal.errors import AxonalError, InputError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -55,19 +56,19 @@ def test_position_zero_is_the_first_real_token() -> None:
     ],
 )
 def test_positions_mean_the_same_tokens_under_either_padding(positions, left, right) -> None:
-    assert picture(prompt(LEFT).select(positions)) == left
-    assert picture(prompt(RIGHT).select(positions)) == right
+    assert picture(select(prompt(LEFT), positions)) == left
+    assert picture(select(prompt(RIGHT), positions)) == right
 
 
 def test_a_mask_is_laid_out_as_the_padded_batch_and_never_selects_padding() -> None:
     columns = torch.tensor([True, False, True, False, False])
-    assert picture(prompt(LEFT).select(columns)) == ["..x..", "x.x.."]
+    assert picture(select(prompt(LEFT), columns)) == ["..x..", "x.x.."]
     rows = torch.tensor([[True] * 5, [False, False, False, False, True]])
-    assert picture(prompt(LEFT).select(rows)) == ["..xxx", "....x"]
+    assert picture(select(prompt(LEFT), rows)) == ["..xxx", "....x"]
 
 
 def test_none_is_everything_padding_too() -> None:
-    assert prompt(LEFT).select(None) is True
+    assert select(prompt(LEFT), None) is True
 
 
 @pytest.mark.parametrize("mask", [LEFT, RIGHT])
@@ -75,63 +76,65 @@ def test_a_decoding_step_continues_the_positions_of_its_row(mask: Tensor) -> Non
     grown = torch.cat([mask, torch.ones(2, 2, dtype=torch.bool)], dim=1)
     step = Call(2, 1, past=6, prompt_columns=5, mask=grown)
     assert step.positions.tolist() == [[4], [6]]
-    assert picture(step.select(4)) == ["x", "."]
-    assert step.select("generated") is True
+    assert picture(select(step, 4)) == ["x", "."]
+    assert select(step, "generated") is True
     for behind in ("last", "prompt", -1):
-        assert step.select(behind) is False
-    assert picture(step.select(slice(5, None))) == [".", "x"]
-    assert picture(step.select(slice(-1, None))) == ["x", "x"]
-    assert step.select(torch.ones(5, dtype=torch.bool)) is False
+        assert select(step, behind) is False
+    assert picture(select(step, slice(5, None))) == [".", "x"]
+    assert picture(select(step, slice(-1, None))) == ["x", "x"]
+    assert select(step, torch.ones(5, dtype=torch.bool)) is False
 
 
 def test_a_pass_that_holds_prompt_and_generated_tokens_tells_them_apart() -> None:
     whole = Call(1, 4, prompt_columns=3)
-    assert picture(whole.select("prompt")) == ["xxx."]
-    assert picture(whole.select("generated")) == ["...x"]
-    assert picture(whole.select("last")) == ["..x."]
-    assert picture(whole.select(["last", "generated"])) == ["..xx"]
+    assert picture(select(whole, "prompt")) == ["xxx."]
+    assert picture(select(whole, "generated")) == ["...x"]
+    assert picture(select(whole, "last")) == ["..x."]
+    assert picture(select(whole, ["last", "generated"])) == ["..xx"]
 
 
 def test_rows_that_generate_copied_keep_the_positions_of_their_prompt() -> None:
     beams = Call(4, 3, prompt_columns=3, copies=2)
     assert beams.rows.tolist() == [0, 0, 1, 1]
-    assert picture(beams.select(torch.tensor([0, 2]))) == ["x..", "x..", "..x", "..x"]
+    assert picture(select(beams, torch.tensor([0, 2]))) == ["x..", "x..", "..x", "..x"]
 
 
 @pytest.mark.parametrize("mask", [LEFT, RIGHT])
 def test_gathering_takes_the_tokens_that_selecting_marks(mask: Tensor) -> None:
     call = prompt(mask)
     x = call.positions.float().unsqueeze(-1) + 10 * torch.arange(2).view(2, 1, 1)
-    assert call.gather(x, -1).flatten().tolist() == [2, 14]
-    assert call.gather(x, "last").shape == (2, 1)
-    assert call.gather(x, [-1, 0]).squeeze(-1).tolist() == [[2, 0], [14, 10]]
-    assert call.gather(x, slice(0, 2)).squeeze(-1).tolist() == [[0, 1], [10, 11]]
-    assert call.gather(x, torch.tensor([1, 3])).flatten().tolist() == [1, 13]
-    assert call.gather(x, "all").flatten().tolist() == [0, 1, 2, 10, 11, 12, 13, 14]
-    assert call.gather(x, None) is x
+    assert gather(call, x, -1).flatten().tolist() == [2, 14]
+    assert gather(call, x, "last").shape == (2, 1)
+    assert gather(call, x, [-1, 0]).squeeze(-1).tolist() == [[2, 0], [14, 10]]
+    assert gather(call, x, slice(0, 2)).squeeze(-1).tolist() == [[0, 1], [10, 11]]
+    assert gather(call, x, torch.tensor([1, 3])).flatten().tolist() == [1, 13]
+    assert gather(call, x, "all").flatten().tolist() == [0, 1, 2, 10, 11, 12, 13, 14]
+    assert gather(call, x, None) is x
 
 
 @pytest.mark.parametrize(
     ("positions", "message"),
     [
-        (4, r"Row 0 has no token at position 4: its tokens in this pass are at 2 and before"),
-        (-4, r"Position -4 lies before the start of a prompt of 3 tokens \(row 0\)"),
-        (slice(0, 4), r"\[3, 4\] tokens in the rows"),
+        (4, r"Row 0 has no token at position 4 in this pass: its last is at 2"),
+        (-4, r"Position -4 lies before the start of a prompt of 3 tokens"),
+        (slice(0, 4), r"holds \[3, 4\] tokens in the rows"),
         ("first", r"no positions rule 'first'"),
         (torch.tensor([1, 1, 1]), r"given for 3 rows, but the batch has 2"),
+        (torch.tensor([-4, 0]), r"\[-4, 0\] lie before the start of prompts of \[3, 5\] tokens"),
+        (torch.ones(4, dtype=torch.bool), r"for the 5 columns of the prompt, got \(4,\)"),
         (torch.tensor([0.5, 0.5]), r"boolean, or integer"),
-        ([0, "last"], r"integers only"),
+        ([0, "last"], r"holds integers, got"),
         (lambda call: torch.ones(3, 3, dtype=torch.bool), r"shape \(2, 5\), got \(3, 3\)"),
     ],
 )
 def test_positions_that_are_not_there_are_named(positions, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        prompt(LEFT).gather(torch.zeros(2, 5, 1), positions)
+        gather(prompt(LEFT), torch.zeros(2, 5, 1), positions)
 
 
 def test_positions_need_an_activation_with_a_token_axis() -> None:
     with pytest.raises(InputError, match=r"carries \(2, 3, 4\) where .* begin with \(2, 5\)"):
-        prompt(LEFT).gather(torch.zeros(2, 3, 4), "last")
+        gather(prompt(LEFT), torch.zeros(2, 3, 4), "last")
 
 
 class Spy(Edit):
@@ -169,16 +172,16 @@ def test_generate_says_where_the_prompt_ends_with_and_without_a_cache(llama: nn.
 def test_a_prompt_that_is_prefilled_in_chunks_stays_the_prompt(llama: nn.Module) -> None:
     calls = watch(llama, inputs=random_ids(1, 5), prefill_chunk_size=2)
     assert spans(calls)[:3] == [(0, 2), (2, 4), (4, 5)]
-    assert picture(calls[1].select("prompt")) == ["xx"]
-    assert calls[1].select("generated") is False
-    assert picture(calls[2].select("last")) == ["x"]
+    assert picture(select(calls[1], "prompt")) == ["xx"]
+    assert select(calls[1], "generated") is False
+    assert picture(select(calls[2], "last")) == ["x"]
 
 
 def test_a_padded_prompt_in_chunks_knows_its_length_from_the_first_chunk(llama: nn.Module) -> None:
     batch = pad([random_ids(1, 3)[0], random_ids(1, 5)[0]], "left")
     calls = watch(llama, **batch, prefill_chunk_size=2)
     assert [call.prompt_lengths.tolist() for call in calls] == [[3, 5]] * len(calls)
-    assert [picture(call.select(-2)) for call in calls[:3]] == [
+    assert [picture(select(call, -2)) for call in calls[:3]] == [
         ["..", ".."],
         [".x", ".x"],
         [".", "."],
@@ -193,8 +196,8 @@ def test_beams_and_returned_sequences_keep_the_row_of_their_prompt(llama: nn.Mod
 def test_assisted_decoding_tells_drafted_tokens_from_the_prompt(llama: nn.Module) -> None:
     calls = watch(llama, inputs=random_ids(1, 5), assistant_model=build("mistral"))
     assert calls[0].length > 5
-    assert picture(calls[0].select("prompt"))[0].startswith("xxxxx.")
-    assert all(call.select("prompt") is False for call in calls[1:])
+    assert picture(select(calls[0], "prompt"))[0].startswith("xxxxx.")
+    assert all(select(call, "prompt") is False for call in calls[1:])
 
 
 def test_a_static_cache_hides_the_mask_but_not_the_positions(llama: nn.Module) -> None:
@@ -212,7 +215,7 @@ def test_a_loop_of_ones_own_is_understood_with_a_cache(llama: nn.Module) -> None
             output = llama(ids[:, :4], use_cache=True)
             llama(ids[:, 4:], past_key_values=output["past_key_values"])
     assert spans(spy.calls) == [(0, 4), (4, 5)] * 2
-    assert [call.select("generated") for call in spy.calls] == [False, True] * 2
+    assert [select(call, "generated") for call in spy.calls] == [False, True] * 2
 
 
 def test_a_context_entered_after_the_prompt_counts_what_is_cached_as_the_prompt(llama) -> None:
@@ -221,14 +224,14 @@ def test_a_context_entered_after_the_prompt_counts_what_is_cached_as_the_prompt(
         cache = llama(ids[:, :4], use_cache=True)["past_key_values"]
         with edit(llama, {Sites.of(llama).residual(1): spy}):
             llama(ids[:, 4:], past_key_values=cache)
-    assert (spy.calls[0].prompt_columns, spy.calls[0].select("generated")) == (4, True)
+    assert (spy.calls[0].prompt_columns, select(spy.calls[0], "generated")) == (4, True)
 
 
 def test_prompt_length_serves_a_loop_of_ones_own_without_a_cache(llama: nn.Module) -> None:
     spy = Spy()
     with edit(llama, {Sites.of(llama).residual(1): spy}, prompt_length=3):
         llama(random_ids(1, 5), use_cache=False)
-    assert picture(spy.calls[0].select("generated")) == ["...xx"]
+    assert picture(select(spy.calls[0], "generated")) == ["...xx"]
 
 
 def test_a_mask_of_the_new_tokens_alone_is_refused(llama: nn.Module) -> None:
@@ -258,6 +261,15 @@ def test_modules_without_tokens_have_positions_along_their_second_axis() -> None
     shifted = x.clone()
     shifted[:, 1] += 1
     assert torch.equal(output, network(shifted))
+
+
+def test_a_language_model_of_ones_own_has_tokens_too() -> None:
+    network = nn.Sequential(nn.Embedding(97, 4), nn.Linear(4, 4))
+    ids = random_ids(2, 5)
+    with edit(network, {Site("1"): Replace(0.0, tokens=[int(ids[1, 2])], rows=[1])}):
+        output = network(ids)
+    zero = (ids == ids[1, 2]) & (torch.arange(2) == 1).unsqueeze(1)
+    assert torch.equal((output == 0).all(-1), zero)
 
 
 def test_an_encoder_decoder_is_refused_rather_than_confused() -> None:

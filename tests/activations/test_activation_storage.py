@@ -26,6 +26,7 @@ from axonal.activations import (
     Sites,
     edit,
     load,
+    record_to,
     save,
 )
 from axonal.errors import AxonalError, InputError
@@ -39,7 +40,7 @@ EVERY_EDIT: list[Edit] = [
     Gate(draw(WIDTH), draw(WIDTH), positions="prompt"),
     Interchange(draw(2, 7, WIDTH), torch.ones(2, 7), BASIS, positions=torch.tensor([1, 2])),
     Latents(DICTIONARY, add={3: 2.0}, clamp={5: 0.0}, read="after"),
-    Replace(draw(WIDTH), positions=torch.tensor([True, False, True])),
+    Replace(draw(WIDTH), positions=torch.arange(7) % 2 == 0),
 ]
 
 
@@ -121,6 +122,15 @@ def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path, llama) -> 
     with pytest.raises(InputError, match="holds no edits: choose another folder"):
         save({Site("model.norm"): Replace(0.0)}, tmp_path, model=llama)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_recording_is_not_taken_for_edits(tmp_path: Path, llama: nn.Module) -> None:
+    site = Sites.of(llama).residual(1)
+    record_to(tmp_path / "r", llama, [{"input_ids": random_ids(1, 3)}], [site])
+    with pytest.raises(InputError, match="holds no edits: choose another folder"):
+        save({site: Replace(0.0)}, tmp_path / "r", model=llama)
+    with pytest.raises(InputError, match="no readable edits"):
+        load(tmp_path / "r")
 
 
 def test_torn_and_foreign_files_are_refused(tmp_path: Path, llama: nn.Module) -> None:

@@ -1,6 +1,6 @@
 """Record, edit and patch the activations of any torch module."""
 
-from axonal.activations.call import Call, Positions
+from axonal.activations.call import Call
 from axonal.activations.editing import edit
 from axonal.activations.edits import (
     Add,
@@ -15,6 +15,7 @@ from axonal.activations.edits import (
     Replace,
     ScaleUnits,
 )
+from axonal.activations.positions import Positions
 from axonal.activations.recording import record, recording
 from axonal.activations.site import Site
 from axonal.activations.sites import Sites

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from axonal.activations.calls import Calls
 from axonal.activations.edits import Edit
 from axonal.activations.site import Site, Visit, check_module
+from axonal.activations.watch import Watch
 from axonal.errors import AxonalError, InputError
 
 EditsBySite: TypeAlias = Mapping[Site, Edit | Sequence[Edit]]
@@ -40,28 +40,28 @@ def edit(
     check_module(model)
     chains = {site: _as_list(site, chain) for site, chain in edits.items()}
     fired: set[Site] = set()
-    calls = Calls(model, prompt_length)
+    watch = Watch(model, prompt_length)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(calls)
+        stack.enter_context(watch)
         for site, chain in chains.items():
-            stack.callback(site.attach(model, _apply(site, chain, calls, fired)).remove)
-        calls.watch_end()
+            stack.callback(site.attach(model, _apply(site, chain, watch, fired)).remove)
+        watch.end_after_hooks()
         yield
-    if calls.count and len(fired) < len(chains):
+    if watch.count and len(fired) < len(chains):
         silent = next(site for site in chains if site not in fired)
         raise AxonalError(
             f"The model ran, but nothing flowed through {silent}, so its edit did nothing."
         )
 
 
-def _apply(site: Site, chain: list[Edit], calls: Calls, fired: set[Site]) -> Visit:
+def _apply(site: Site, chain: list[Edit], watch: Watch, fired: set[Site]) -> Visit:
     steps = [(one, one.needs_call) for one in chain]
 
     def visit(x: Tensor) -> Tensor:
         fired.add(site)
         try:
             for one, needs_call in steps:
-                x = one(x, calls.of(x) if needs_call else None)
+                x = one(x, watch.call_of(x) if needs_call else None)
         except InputError as error:
             raise InputError(f"At {site}: {error}") from None
         return x

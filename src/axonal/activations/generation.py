@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from axonal.activations.calls import Calls
+    from axonal.activations.watch import Watch
 
-_listeners: WeakKeyDictionary[nn.Module, list[Calls]] = WeakKeyDictionary()
+_listeners: WeakKeyDictionary[nn.Module, list[Watch]] = WeakKeyDictionary()
 
 
 class Prompt(NamedTuple):
@@ -26,13 +26,13 @@ class Prompt(NamedTuple):
     columns: int
 
 
-def listen(calls: Calls) -> None:
-    """Let ``calls`` know the prompt while the model's ``generate`` runs."""
-    generate = getattr(calls.model, "generate", None)
+def listen(watch: Watch) -> None:
+    """Let ``watch`` know the prompt while the model's ``generate`` runs."""
+    generate = getattr(watch.model, "generate", None)
     if not callable(generate):
         return
-    listeners = _listeners.setdefault(calls.model, [])
-    listeners.append(calls)
+    listeners = _listeners.setdefault(watch.model, [])
+    listeners.append(watch)
     if len(listeners) > 1:
         return
 
@@ -42,22 +42,22 @@ def listen(calls: Calls) -> None:
         for listener in listeners:
             listener.generate_prompt = prompt
         try:
-            return generate(*args, **_without_compilation(calls.model, args, kwargs))
+            return generate(*args, **_without_compilation(watch.model, args, kwargs))
         finally:
             for listener in listeners:
                 listener.generate_prompt = None
 
-    object.__setattr__(calls.model, "generate", announced)
+    object.__setattr__(watch.model, "generate", announced)
 
 
-def stop_listening(calls: Calls) -> None:
-    """Forget ``calls``; the last one gives the model its own ``generate`` back."""
-    listeners = _listeners.get(calls.model, [])
-    if calls in listeners:
-        listeners.remove(calls)
+def stop_listening(watch: Watch) -> None:
+    """Forget ``watch``; the last one gives the model its own ``generate`` back."""
+    listeners = _listeners.get(watch.model, [])
+    if watch in listeners:
+        listeners.remove(watch)
         if not listeners:
-            object.__delattr__(calls.model, "generate")
-            del _listeners[calls.model]
+            object.__delattr__(watch.model, "generate")
+            del _listeners[watch.model]
 
 
 def _prompt(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Prompt | None:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axonal.activations.call import Positions
-from axonal.activations.calls import Calls
+from axonal.activations.positions import Positions, gather
 from axonal.activations.site import Site, Visit, check_module
+from axonal.activations.watch import Watch
 from axonal.errors import AxonalError, InputError
 
 
@@ -37,8 +37,8 @@ def record(
     sites
         Where to record.
     positions
-        Which tokens, as :meth:`Call.gather` reads them: -1 is the last real token of each row,
-        whatever the padding. None is the whole tensor.
+        Which tokens: -1 is the last real token of each row, whatever the padding. None is the whole
+        tensor. See :mod:`axonal.activations.positions`, and :func:`gather` there for the shapes.
     gradients
         Keep the tensors in the live graph and retain their gradients; they then come whole. Use
         :func:`recording` where the model's output is wanted with them.
@@ -55,7 +55,7 @@ def record(
     recorder = _Recorder(model, sites, positions, gradients, stop)
     grad = torch.enable_grad() if gradients else torch.no_grad()
     with recorder, grad, contextlib.suppress(_AllRecorded):
-        call(model, batch)
+        run(model, batch)
     return recorder.cache
 
 
@@ -85,7 +85,7 @@ def recording(
         yield recorder.cache
 
 
-def call(model: nn.Module, batch: Any) -> Any:
+def run(model: nn.Module, batch: Any) -> Any:
     """Call the model with a batch: a mapping, a tuple or a single tensor."""
     if isinstance(batch, Mapping):
         return model(**{**_left_padded_positions(model, batch), **batch})
@@ -109,22 +109,22 @@ class _Recorder:
         self.cache: dict[Site, Tensor] = {}
         self._model, self._sites, self._positions = model, sites, positions
         self._gradients, self._stop = gradients, stop
-        self._calls = Calls(model)
+        self._watch = Watch(model)
         self._fired: dict[Site, int] = {}  # in which call
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> _Recorder:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._calls)
+            stack.enter_context(self._watch)
             for site in self._sites:
                 stack.callback(site.attach(self._model, self._keep(site)).remove)
-            self._calls.watch_end()
+            self._watch.end_after_hooks()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._stack.close()
-        if kind is None and self._calls.count and len(self._fired) < len(self._sites):
+        if kind is None and self._watch.count and len(self._fired) < len(self._sites):
             silent = next(site for site in self._sites if site not in self._fired)
             raise AxonalError(
                 f"The model ran, but nothing flowed through {silent}: it is not on the way of this "
@@ -133,18 +133,18 @@ class _Recorder:
 
     def _keep(self, site: Site) -> Visit:
         def visit(x: Tensor) -> Tensor:
-            if self._fired.get(site) == self._calls.count:
+            if self._watch.count and self._fired.get(site) == self._watch.count:
                 raise AxonalError(
                     f"{site} fired twice in one call (shared or recurrent weights), and a recording "
                     "holds one tensor a site: record at the module that contains the loop."
                 )
-            self._fired[site] = self._calls.count
+            self._fired[site] = self._watch.count
             if self._gradients:
                 self.cache[site] = x = _in_graph(x)
             elif self._positions is None:
                 self.cache[site] = x.detach().clone()  # later modules may work in place
             else:
-                self.cache[site] = self._calls.of(x).gather(x.detach(), self._positions)
+                self.cache[site] = gather(self._watch.call_of(x), x.detach(), self._positions)
             if self._stop and len(self._fired) == len(self._sites):
                 raise _AllRecorded
             return x

@@ -43,7 +43,7 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
         The model that the edits were made with: :func:`load` refuses another one.
     """
     path = Path(path)
-    if path.exists() and not (path / _CARD).is_file():
+    if path.exists() and not ((path / _CARD).is_file() and (path / _TENSORS).is_file()):
         raise InputError(f"{path} exists and holds no edits: choose another folder.")
     writer = _Writer()
     listed = []
@@ -93,20 +93,15 @@ def load(path: str | Path, *, model: nn.Module | None = None) -> dict[Site, list
             raise InputError(f"{path} is of format {card['format']}: update axonal to read it.")
         if card["sha256"] != _sha256(path / _TENSORS):
             raise InputError(f"{path / _TENSORS} is not the file that {_CARD} belongs to.")
-        tensors = load_file(path / _TENSORS)
+        if model is not None:
+            require_same(card["model"], model, f"The edits in {path} were")
+        return _read_sites(card["sites"], load_file(path / _TENSORS))
     except FileNotFoundError as error:
         raise InputError(f"{path} holds no saved edits: there is no {error.filename}.") from None
-    except (json.JSONDecodeError, KeyError, SafetensorError) as error:
-        raise InputError(f"{path} holds no readable edits ({type(error).__name__}).") from error
-    if model is not None:
-        require_same(card["model"], model, f"The edits in {path} were")
-    loaded: dict[Site, list[Edit]] = {}
-    for entry in card["sites"]:
-        site = Site(**entry["site"])
-        chain = loaded[site] = [_read(edit, tensors) for edit in entry["edits"]]
-        for edit in chain:
-            edit.made_for = site
-    return loaded
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise InputError(f"{path} holds no readable edits ({error!r}).") from error
 
 
 class _Writer:
@@ -153,6 +148,16 @@ def constructor_arguments(kind: type) -> list[str]:
         parameters = inspect.signature(part.__init__).parameters.values()
         names += [p.name for p in parameters if p.name != "self" and p.kind != p.VAR_KEYWORD]
     return names
+
+
+def _read_sites(written: list[Any], tensors: dict[str, Tensor]) -> dict[Site, list[Edit]]:
+    sites: dict[Site, list[Edit]] = {}
+    for entry in written:
+        site = Site(**entry["site"])
+        sites[site] = [_read(edit, tensors) for edit in entry["edits"]]
+        for edit in sites[site]:
+            edit.made_for = site
+    return sites
 
 
 def _read(written: dict[str, Any], tensors: dict[str, Tensor]) -> Any:

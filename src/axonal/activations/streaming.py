@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from axonal.activations.call import Call, Positions
+from axonal.activations.call import Call
+from axonal.activations.positions import Positions, select
 from axonal.activations.provenance import describe
 from axonal.activations.recording import record
 from axonal.activations.site import Site
@@ -82,6 +83,8 @@ def record_to(
             if digest.hexdigest() != done.digest:
                 raise InputError(f"{path} was recorded from other batches: choose another folder.")
             continue
+        if count == done.batches + 1:
+            write_card(path, {**card, "complete": False})
         rows = _rows(model, batch, sites, positions, dtype)
         writer.add(rows, _sequences(batch), digest.hexdigest())
     if count < done.batches:
@@ -95,7 +98,7 @@ class _Writer:
     """Holds rows until there are enough of them for a shard."""
 
     def __init__(self, path: Path, done: Shard, limit: int) -> None:
-        self._path, self._limit, self._done = path, limit, done
+        self._path, self._limit = path, limit
         self._held: list[dict[str, Tensor]] = []
         self._latest = done
 
@@ -146,6 +149,8 @@ def _begin(path: Path, card: dict[str, Any]) -> None:
                 f"{path} holds something else than a recording: choose another folder."
             )
         write_card(path, {**card, "complete": False})
+    for torn in path.glob("*.tmp"):
+        torn.unlink()
     before = read_card(path)
     for name, value in card.items():
         if before.get(name) != json.loads(json.dumps(value)):
@@ -168,7 +173,7 @@ def _rows(
 
     def note(call: Call) -> Tensor:
         if not chosen:
-            where = call.select(positions)
+            where = select(call, positions)
             every = torch.ones(call.batch, call.length, dtype=torch.bool, device=call.device)
             chosen.append(every & where)
             rows, columns = chosen[0].nonzero(as_tuple=True)

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from axonal.activations.call import Call, Positions
+from axonal.activations.call import Call
+from axonal.activations.positions import Positions, select
 from axonal.activations.site import Site
 from axonal.errors import InputError
 
@@ -26,7 +27,7 @@ class Edit(nn.Module):
     Parameters
     ----------
     positions
-        Which tokens, as :meth:`Call.select` reads them; None is every entry, padding too.
+        Which tokens, see :mod:`axonal.activations.positions`; None is every entry, padding too.
     tokens
         Only at these token ids.
     rows
@@ -127,7 +128,7 @@ class Edit(nn.Module):
 
     def _chosen(self, x: Tensor, call: Call) -> bool | Tensor:
         """Where the edit applies: everywhere, nowhere, or a mask that broadcasts over ``x``."""
-        chosen = call.select(self.positions)
+        chosen = select(call, self.positions)
         if self.tokens is not None and chosen is not False:
             if call.ids is None:
                 raise InputError("tokens= needs a model that is called with input_ids.")
@@ -136,9 +137,8 @@ class Edit(nn.Module):
         if isinstance(chosen, Tensor):
             chosen = call.spread(chosen, x)
         if self.rows is not None and chosen is not False:
-            count = call.batch // call.copies
-            if self.rows and not 0 <= min(self.rows) <= max(self.rows) < count:
-                raise InputError(f"rows={self.rows}, but the batch has {count} rows.")
+            if self.rows and not 0 <= min(self.rows) <= max(self.rows) < call.prompt_rows:
+                raise InputError(f"rows={self.rows}, but the batch has {call.prompt_rows} rows.")
             inside = torch.isin(call.rows, torch.tensor(self.rows, device=call.rows.device))
             chosen = chosen & inside.to(x.device).view(-1, *(1,) * (x.ndim - 1))
         return chosen

@@ -23,8 +23,8 @@ from axonal.errors import AxonalError, InputError
 _CACHE_NAMES = ("cache", "past_key_values")  # transformers 5.24 renamed the argument
 
 
-class Calls:
-    """The calls of ``model`` while this context is open.
+class Watch:
+    """Watches the calls of ``model`` while this context is open.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class Calls:
         self._names = list(inspect.signature(model.forward).parameters)
         self._handles: list[RemovableHandle] = []
 
-    def __enter__(self) -> Calls:
+    def __enter__(self) -> Watch:
         self._handles.append(self.model.register_forward_pre_hook(self._begin, with_kwargs=True))
         generation.listen(self)
         return self
 
-    def watch_end(self) -> None:
+    def end_after_hooks(self) -> None:
         """Notice the end of each call; registered after the hooks that need the call."""
         self._handles.append(self.model.register_forward_hook(self._end, always_call=True))
 
@@ -61,7 +61,7 @@ class Calls:
             handle.remove()
         self._handles.clear()
 
-    def of(self, x: Tensor) -> Call:
+    def call_of(self, x: Tensor) -> Call:
         """Return the call in which ``x`` flows."""
         if not self._running:
             raise AxonalError(
@@ -82,6 +82,8 @@ class Calls:
         self._call = self._seen = None
         given = {**dict(zip(self._names, args, strict=False)), **kwargs} if args else kwargs
         ids = given.get("input_ids")
+        if ids is None and args and _are_token_ids(args[0]):
+            ids = args[0]  # a language model of one's own, or a wrapper that takes *args
         content = ids if ids is not None else given.get("inputs_embeds")
         if not isinstance(content, Tensor):
             return
@@ -156,6 +158,11 @@ class _Seen(NamedTuple):
         padding = columns - 1 - self.position_ids.reshape(-1, length)[:, -1]
         every = torch.arange(columns, device=padding.device)
         return (every >= padding.unsqueeze(-1)).expand(batch, -1)
+
+
+def _are_token_ids(value: Any) -> bool:
+    integers = (torch.int32, torch.int64)
+    return isinstance(value, Tensor) and value.ndim == 2 and value.dtype in integers
 
 
 def _cache_length(cache: Any) -> int | None:
