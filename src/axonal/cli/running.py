@@ -82,7 +82,7 @@ def resume(name: str, json: bool) -> None:
     with output.stdout_kept(), reporting() as reporter:
         reporter.say(f"{study.slug} {begun.about['scale']}, continued")
         with _kept(study, begun):
-            finished = runner.resume(begun, reporter)
+            finished = runner.resume(begun, study=study, reporter=reporter)
     show(finished, json)
 
 

@@ -129,17 +129,16 @@ class _Condition:
 
 
 def _decide(conditions: list[_Condition], among: int) -> tuple[Verdict, int, np.ndarray]:
-    """Return the verdict, the point nearest to failing, and at which points all conditions hold."""
+    """Return the verdict, the worst point (of those that fail, if any), and where all conditions hold."""
     holds = np.logical_and.reduce([condition.holds() for condition in conditions])
     level = 1 - (1 - LEVEL) / (holds.size * among)
     fails = np.logical_or.reduce([condition.fails(level) for condition in conditions])
     margin = np.minimum.reduce([condition.margin() for condition in conditions])
-    verdict: Verdict = "inconclusive"
     if holds.all():
-        verdict = "supported"
-    elif fails.any():
-        verdict = "not supported"
-    return verdict, int(np.argmin(margin)), holds
+        return "supported", int(np.argmin(margin)), holds
+    if fails.any():
+        return "not supported", int(np.argmin(np.where(fails, margin, np.inf))), holds
+    return "inconclusive", int(np.argmin(margin)), holds
 
 
 def _judge_comparison(
@@ -215,7 +214,7 @@ def _judge_monotone(test: Increasing | Decreasing, series: Measurement, among: i
         verdict,
         f"From {_at(series, 0)} at {_named(series, 0)} to {_at(series, last)} at "
         f"{_named(series, last)}; {int(holds.sum())} of {holds.size} steps "
-        f"{'rise' if rises else 'fall'}; the least clear, {ends}, is {_show(steps, worst)}.",
+        f"{'rise' if rises else 'fall'}; the worst, {ends}, is {_show(steps, worst)}.",
     )
 
 
@@ -336,6 +335,6 @@ def _where(measurement: Measurement, worst: int, holds: np.ndarray) -> str:
     if not measurement.is_series:
         return ""
     return (
-        f"Holds at {int(holds.sum())} of {holds.size} points; at the least clear, "
+        f"Holds at {int(holds.sum())} of {holds.size} points; at the worst, "
         f"{_named(measurement, worst)}, "
     )

@@ -109,11 +109,21 @@ def begin(
     return run
 
 
-def resume(run: Run, reporter: Reporter | None = None) -> Run:
-    """Continue a run that was killed or failed; what it had finished is kept."""
+def resume(run: Run, *, study: Study[Any] | None = None, reporter: Reporter | None = None) -> Run:
+    """Continue a run that was killed or failed; what it had finished is kept.
+
+    Parameters
+    ----------
+    run
+        An unfinished run.
+    study
+        Its study; found again by its slug or file when None.
+    reporter
+        Who hears of the progress.
+    """
     if run.finished:
         raise InputError(f"{run.folder} is finished: there is nothing to resume")
-    study = load(run.study["source"])
+    study = study or load(run.study["source"])
     with runs.locked(run):
         note_continuation(run, study)
     return carry_out(study, run, reporter)
