@@ -31,15 +31,24 @@ def test_pearson_interval_is_fishers():
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
 
 
+@pytest.mark.parametrize("rho", [0.0, 0.6, 0.9])
 @pytest.mark.parametrize("ours", [pearson, spearman])
-def test_interval_covers(ours):
+def test_interval_covers(ours, rho):
     rng = np.random.default_rng(2)
-    rho = 0.6
-    a = rng.normal(size=(4000, 30))
+    a = rng.normal(size=(4000, 40))
     b = rho * a + np.sqrt(1 - rho**2) * rng.normal(size=a.shape)
     true = rho if ours is pearson else 6 / np.pi * np.arcsin(rho / 2)
     found = ours(a, b)
     assert 0.93 <= np.mean((found.low <= true) & (true <= found.high)) <= 0.97
+
+
+def test_spearman_interval_is_bonett_and_wrights():
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=20)
+    found = spearman(a, a + rng.normal(size=20))
+    half = stats.norm.ppf(0.975) * np.sqrt((1 + found.r**2 / 2) / 17)
+    assert np.arctanh(found.high) - np.arctanh(found.r) == pytest.approx(half)
+    assert np.arctanh(found.r) - np.arctanh(found.low) == pytest.approx(half)
 
 
 def test_one_reference_is_compared_with_many():
