@@ -17,9 +17,10 @@ from axonal.physics.membrane import (
 from axonal.physics.membrane.transport import (
     concentration_profile,
     flux_ratio,
+    force_slopes,
     partition_weight,
     slab_factors,
-    slab_slopes,
+    thickness_slopes,
     uptake_ratio,
 )
 
@@ -176,15 +177,13 @@ def test_uptake_is_a_mean_of_partition_and_resistance_whose_weight_falls_with_th
 
 @pytest.mark.parametrize("u", [0.01, 0.05, 1.0, 30.0])
 def test_slopes_of_the_slab_factors_match_central_differences(u):
-    slopes, h = slab_slopes(u, D, L), 1e-5
+    by_force, by_thickness, h = force_slopes(u, D, L), thickness_slopes(u, D, L), 1e-5
     ahead, behind = slab_factors(u * (1 + h), D, L), slab_factors(u * (1 - h), D, L)
-    assert slopes.flux_force == pytest.approx((ahead.flux - behind.flux) / (2 * h * u), abs=1e-9)
-    assert slopes.uptake_force == pytest.approx(
-        (ahead.uptake - behind.uptake) / (2 * h * u), abs=1e-9
-    )
+    assert by_force.flux == pytest.approx((ahead.flux - behind.flux) / (2 * h * u), abs=1e-9)
+    assert by_force.uptake == pytest.approx((ahead.uptake - behind.uptake) / (2 * h * u), abs=1e-9)
     ahead, behind = slab_factors(u, D + h, L), slab_factors(u, D - h, L)
-    assert slopes.flux_thickness == pytest.approx((ahead.flux - behind.flux) / (2 * h), rel=1e-7)
-    assert slopes.uptake_thickness == pytest.approx(
+    assert by_thickness.flux == pytest.approx((ahead.flux - behind.flux) / (2 * h), rel=1e-7)
+    assert by_thickness.uptake == pytest.approx(
         (ahead.uptake - behind.uptake) / (2 * h), rel=1e-7, abs=1e-9
     )
 

@@ -14,7 +14,7 @@ from axonal.physics.membrane.laws import (
 )
 from axonal.physics.membrane.model import ConservedPolymer, ResponsiveMembrane
 from axonal.physics.membrane.smoluchowski import discretise, drive
-from axonal.physics.membrane.steady import MultipleSteadyStates, SteadyStates
+from axonal.physics.membrane.states import MultipleSteadyStates, SteadyStates
 from axonal.physics.membrane.tables import TabulatedLaw, TabulatedResponse
 from axonal.physics.membrane.units import Scales
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from axonal.physics.membrane import manifold
+from axonal.physics.membrane.curve import curves, force_of, largest_force
 from axonal.physics.membrane.manifold import Material, material
-from axonal.physics.membrane.steady import curves, extrema, force_of, largest_force
+from axonal.physics.membrane.steady import extrema
 from axonal.physics.membrane.transport import Array, flux_ratio
 
 if TYPE_CHECKING:
@@ -40,23 +41,15 @@ def fold_points(
     membrane: ResponsiveMembrane, bulk_concentration: float, max_force: float | None = None
 ) -> list[Fold]:
     """Return the folds at one bulk concentration for forces in ``(0, max_force]``, by force."""
-    from scipy.optimize import brentq
-
     log_c0 = float(np.log(manifold.concentration(bulk_concentration)))
     max_u = largest_force(membrane, max_force)
-
-    def margin(y: float) -> float:
-        at = material(membrane, np.array([y]))
-        u = force_of(membrane, at, log_c0, max_u)
-        return float(manifold.height(membrane, at, u, manifold.geometry(membrane, at, u))[1][0])
 
     folds = []
     for at, u in curves(membrane, log_c0, max_u):
         slope = manifold.height(membrane, at, u, manifold.geometry(membrane, at, u))[1]
         for k in np.flatnonzero(slope[:-1] * slope[1:] < 0):
-            root = brentq(margin, at.y[k], at.y[k + 1], xtol=1e-15)
-            here = material(membrane, np.array([root], dtype=float))
-            folds.append(_fold(membrane, here, force_of(membrane, here, log_c0, max_u)))
+            y, near = _turn(membrane, at.y[k : k + 2], u[k : k + 2], log_c0, max_u)
+            folds.append(_fold(membrane, material(membrane, y), near))
     return sorted(folds, key=lambda fold: fold.force)
 
 
@@ -168,6 +161,23 @@ def _cusp(
             columns.append((ahead - behind) / (2 * step.sum()))
         state -= np.linalg.solve(np.column_stack(columns), residual)
     return _fold(membrane, material(membrane, state[:1]), state[1:])
+
+
+def _turn(
+    membrane: ResponsiveMembrane, y: Array, u: Array, log_c0: float, max_u: float
+) -> tuple[Array, Array]:
+    """Return where ``h_y`` vanishes along the curve ``h(y, u) = ln c0``, between two of its points."""
+    from scipy.optimize import brentq
+
+    def on_curve(at_y: float) -> tuple[Array, Array]:
+        at = material(membrane, np.array([at_y]))
+        force = force_of(membrane, at, log_c0, max_u, np.interp(at_y, np.sort(y), u[np.argsort(y)]))
+        return force, manifold.height(membrane, at, force, manifold.geometry(membrane, at, force))[
+            1
+        ]
+
+    root: Any = brentq(lambda at_y: on_curve(at_y)[1][0], y[0], y[1], xtol=1e-15)
+    return np.array([root], dtype=float), on_curve(root)[0]
 
 
 def _slope(membrane: ResponsiveMembrane, y: float, u: float) -> float:

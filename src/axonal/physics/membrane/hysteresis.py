@@ -18,7 +18,8 @@ from axonal.errors import InputError
 from axonal.physics.membrane import manifold
 from axonal.physics.membrane.folds import Fold, fold_points
 from axonal.physics.membrane.manifold import material, properties
-from axonal.physics.membrane.steady import SteadyStates, steady_states
+from axonal.physics.membrane.states import SteadyStates
+from axonal.physics.membrane.steady import steady_states
 from axonal.physics.membrane.transport import Array, slab_factors, uptake_ratio
 
 if TYPE_CHECKING:

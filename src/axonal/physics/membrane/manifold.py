@@ -29,8 +29,9 @@ from axonal.physics.membrane.transport import (
     Mask,
     Selection,
     SlabFactors,
+    force_slopes,
     slab_factors,
-    slab_slopes,
+    thickness_slopes,
 )
 
 if TYPE_CHECKING:
@@ -128,9 +129,8 @@ def height(
     theta = W * K / held + S * (a / K) / opposed
     gain = at.resistance_slope + theta * (at.partition_slope - at.resistance_slope)
     if callable(membrane.thickness):
-        slopes = slab_slopes(u, at.thickness, membrane.length)
-        by_thickness = log_ratio_slope(at, factors, slopes.flux_thickness, slopes.uptake_thickness)
-        gain = gain + at.thickness_slope * by_thickness
+        slopes = thickness_slopes(u, at.thickness, membrane.length)
+        gain = gain + at.thickness_slope * log_ratio_slope(at, factors, slopes)
     return at.y - np.log(held / opposed), 1 - gain
 
 
@@ -206,15 +206,16 @@ def curvature(membrane: ResponsiveMembrane, y: Array, u: Array | float) -> Array
 
 def force_slope(membrane: ResponsiveMembrane, at: Material, u: Array | float) -> Array:
     """Return ``d ln R / du`` at fixed ``phi``; its sign is that of ``a - K``, at every force."""
-    slopes = slab_slopes(u, at.thickness, membrane.length)
-    return log_ratio_slope(at, geometry(membrane, at, u), slopes.flux_force, slopes.uptake_force)
+    slopes = force_slopes(u, at.thickness, membrane.length)
+    return log_ratio_slope(at, geometry(membrane, at, u), slopes)
 
 
-def log_ratio_slope(at: Material, factors: SlabFactors, dS: Array, dW: Array) -> Array:
-    """Return the change of ``ln R`` per change of S and W."""
+def log_ratio_slope(at: Material, factors: SlabFactors, slopes: SlabFactors) -> Array:
+    """Return the change of ``ln R`` when S and W change by ``slopes``."""
     K, a = at.partition, at.resistance
     S, W = factors
-    return dW * (K - a) / ((1 - W) * a + W * K) - dS * (a / K - 1) / (S * a / K + 1 - S)
+    by_flux = slopes.flux * (a / K - 1) / (S * a / K + 1 - S)
+    return slopes.uptake * (K - a) / ((1 - W) * a + W * K) - by_flux
 
 
 def resolve(membrane: ResponsiveMembrane) -> Material:
@@ -296,20 +297,19 @@ def polish(
 
     ``function`` returns value and slope; ``rising`` says whether it is negative at ``low``.
     """
-    tolerance = 1e-13 * np.maximum(np.abs(low), np.abs(high))
+    slack = 1e-9 * np.maximum(np.abs(low), np.abs(high))
     x, low, high = np.clip(start, low, high), low.copy(), high.copy()
     for _ in range(80):
         value, gradient = function(x)
         left = (value < 0) == rising
         low, high = np.where(left, x, low), np.where(left, high, x)
         with np.errstate(divide="ignore", invalid="ignore"):
-            following = x - value / gradient
-        inside = (following > low) & (following < high)
-        following = np.where(inside | (value == 0), following, (low + high) / 2)
-        following = np.where(value == 0, x, following)
-        done = np.abs(following - x) <= tolerance
-        x = following
-        if done.all():
+            step = np.where(value == 0, 0.0, -value / gradient)
+        newton = (x + step >= low - slack) & (x + step <= high + slack)
+        step = np.where(newton, step, (low + high) / 2 - x)
+        x = x + step
+        # the error left by Newton is the square of its step, that of bisection the step itself
+        if np.all(np.abs(step) <= np.where(newton, slack, 1e-6 * slack)):
             break
     return x
 

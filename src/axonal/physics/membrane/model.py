@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
-from axonal.physics.membrane import folds, hysteresis, manifold, steady
+from axonal.physics.membrane import curve, folds, hysteresis, manifold, states, steady
 from axonal.physics.membrane.laws import (
     FreeVolumeDiffusivity,
     Law,
@@ -157,7 +157,7 @@ class ResponsiveMembrane:
     # --- the responsive membrane: the loop closed ----------------------------------------------
 
     def flux(
-        self, force: float, bulk_concentration: float, branch: steady.Branch | None = None
+        self, force: float, bulk_concentration: float, branch: states.Branch | None = None
     ) -> float:
         """Return the steady flux; where several states are stable, ``branch`` chooses one.
 
@@ -169,12 +169,12 @@ class ResponsiveMembrane:
         return float(self.steady_state(force, bulk_concentration, branch).flux[0])
 
     def steady_state(
-        self, force: float, bulk_concentration: float, branch: steady.Branch | None = None
-    ) -> steady.SteadyStates:
+        self, force: float, bulk_concentration: float, branch: states.Branch | None = None
+    ) -> states.SteadyStates:
         """Return the one stable state, or the stable state on ``branch`` ("swollen", "collapsed")."""
-        return steady.choose(self.steady_states(force, bulk_concentration), branch)
+        return states.choose(self.steady_states(force, bulk_concentration), branch)
 
-    def steady_states(self, force: float, bulk_concentration: float) -> steady.SteadyStates:
+    def steady_states(self, force: float, bulk_concentration: float) -> states.SteadyStates:
         """Return every steady state at one force and concentration, sorted by ``phi``."""
         return steady.steady_states(self, force, bulk_concentration)
 
@@ -184,9 +184,9 @@ class ResponsiveMembrane:
 
     def branch(
         self, bulk_concentration: float, max_force: float | None = None
-    ) -> steady.SteadyStates:
+    ) -> states.SteadyStates:
         """Return the whole force-flux curve at one concentration, through all its folds."""
-        return steady.branch(self, bulk_concentration, max_force)
+        return curve.branch(self, bulk_concentration, max_force)
 
     def fold_points(
         self, bulk_concentration: float, max_force: float | None = None

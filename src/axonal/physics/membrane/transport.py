@@ -40,15 +40,6 @@ class SlabFactors(NamedTuple):
     uptake: Array
 
 
-class SlabSlopes(NamedTuple):
-    """Derivatives of S and W with respect to the reduced force and to the thickness."""
-
-    flux_force: Array
-    uptake_force: Array
-    flux_thickness: Array
-    uptake_thickness: Array
-
-
 def slab_factors(reduced_force: ArrayLike, thickness: ArrayLike, length: ArrayLike) -> SlabFactors:
     """Return S and W, even in the force; no overflow at any force, no 0/0 at rest.
 
@@ -67,23 +58,33 @@ def slab_factors(reduced_force: ArrayLike, thickness: ArrayLike, length: ArrayLi
     )
 
 
-def slab_slopes(reduced_force: ArrayLike, thickness: ArrayLike, length: ArrayLike) -> SlabSlopes:
-    """Return the derivatives of S and W with respect to ``|u|`` and to ``d``."""
-    u = np.abs(np.asarray(reduced_force, dtype=float))
-    d, length = np.asarray(thickness, dtype=float), np.asarray(length, dtype=float)
-    resting = u * length < _NEGLIGIBLE_DROP
-    u = np.where(resting, _NEGLIGIBLE_DROP / length, u)
+def force_slopes(reduced_force: ArrayLike, thickness: ArrayLike, length: ArrayLike) -> SlabFactors:
+    """Return ``dS/d|u|`` and ``dW/d|u|``."""
+    u, d, length = _driven(reduced_force, thickness, length)
     flux, uptake = slab_factors(u, d, length)
-    inside, outside, whole = (_coth_excess(u * s / 2) for s in (d, length - d, length))
+    inside, outside, whole = _coth_excess(
+        u / 2 * np.stack(np.broadcast_arrays(d, length - d, length + 0 * d))
+    )
+    return SlabFactors(flux / u * (inside - whole), uptake / u * (inside + outside - whole))
+
+
+def thickness_slopes(
+    reduced_force: ArrayLike, thickness: ArrayLike, length: ArrayLike
+) -> SlabFactors:
+    """Return ``dS/dd`` and ``dW/dd``."""
+    u, d, length = _driven(reduced_force, thickness, length)
+    _, uptake = slab_factors(u, d, length)
     # sinh(u (L - 2d)/2) / sinh(u L/2) and cosh(u d/2) / sinh(u L/2), free of overflow
     antisymmetric = np.exp(-u * d) * np.expm1(-u * (length - 2 * d)) / np.expm1(-u * length)
     symmetric = -np.exp(-u * (length - d) / 2) * (1 + np.exp(-u * d)) / np.expm1(-u * length)
-    return SlabSlopes(
-        flux_force=flux / u * (inside - whole),
-        uptake_force=uptake / u * (inside + outside - whole),
-        flux_thickness=u / 2 * symmetric,
-        uptake_thickness=(antisymmetric - uptake) / d,
-    )
+    return SlabFactors(u / 2 * symmetric, (antisymmetric - uptake) / d)
+
+
+def _driven(u: ArrayLike, d: ArrayLike, length: ArrayLike) -> tuple[Array, Array, Array]:
+    """Return the arguments as arrays, the force no smaller than differs from rest."""
+    length = np.asarray(length, dtype=float)
+    size = np.maximum(np.abs(np.asarray(u, dtype=float)), _NEGLIGIBLE_DROP / length)
+    return size, np.asarray(d, dtype=float), length
 
 
 def uptake_ratio(factors: SlabFactors, partition: ArrayLike, resistance: ArrayLike) -> Array:
