@@ -120,10 +120,12 @@ def test_what_a_study_prints_does_not_get_into_the_json(axonal, folder):
         '    print("from Python")\n    import subprocess\n'
         '    subprocess.run(["echo", "from a process"])\n    values = session'
     )
-    path.write_text(path.read_text().replace("    values = session", noise, 1))
+    text = path.read_text().replace("    values = session", noise, 1)
+    path.write_text(text + '\nprint("while it is imported")\n')
     status, out, err = axonal("run", "./my_paper.py", "--preset", "smoke", "--json")
     assert status == 0
     json.loads(out)
+    assert "while it is imported" in err
     assert "from Python" in err
     assert "from a process" in err
 
@@ -200,7 +202,7 @@ BAD = {
     "a seed of words": ("run ./my_paper.py --seed x", "invalid value for '--seed'"),
     "no workers": ("run ./my_paper.py --jobs 0", "jobs is a whole number of at least 1"),
     "an unknown back end": ("run ./my_paper.py --backend dusk", "did you mean dask?"),
-    "nothing to run": ("run", "missing argument 'SLUG...'"),
+    "nothing to run": ("run", "missing argument 'SLUG'"),
     "an unknown command": ("rnu", "did you mean run"),
     "an unknown option": ("list --colour", "no such option: --colour"),
     "an unknown area": ("list --area psychics", "There is no area 'psychics'"),

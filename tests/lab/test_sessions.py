@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from axonal.errors import InputError
+from axonal.errors import AxonalError, InputError
 from axonal.lab import Session
 
 mpl.use("Agg")
@@ -130,6 +130,21 @@ def test_data_of_every_kind_come_back_as_they_were(session):
 def test_what_is_no_dataset_is_refused(session):
     with pytest.raises(InputError, match=r"xarray\.Dataset"):
         session.data("x", np.zeros(3))
+
+
+def test_a_disk_that_fills_up_under_netcdf_is_one_sentence(session, monkeypatch):
+    import shutil
+
+    def refuse(*arguments, **options):
+        raise RuntimeError("NetCDF: HDF error")
+
+    usage = shutil.disk_usage(session.folder)
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", refuse)
+    with pytest.raises(RuntimeError, match="HDF"):
+        session.data("x", xr.Dataset())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(AxonalError, match="is full"):
+        session.data("y", xr.Dataset())
 
 
 def test_a_stage_is_computed_once_and_gives_the_same_both_times(session):

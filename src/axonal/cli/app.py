@@ -55,7 +55,7 @@ def list_studies(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the papers: area, date, verdicts of the latest run, minutes, what they need."""
+    """List the papers with the verdicts of their latest runs."""
     from axonal.cli import browse
 
     browse.list_studies(area, search, json)
@@ -66,7 +66,7 @@ def show(
     study: Annotated[str, typer.Argument(metavar="SLUG", help="A study, or a file ./my_study.py.")],
     json: Json = False,
 ) -> None:
-    """Show one paper: claims, presets, settings, data and licence, ten lines of use."""
+    """Show one paper: claims, presets, settings, data, use."""
     from axonal.cli import browse
 
     browse.show(study, json)
@@ -75,7 +75,7 @@ def show(
 @app.command()
 def run(
     studies: Annotated[
-        list[str], typer.Argument(metavar="SLUG...", help="Studies, or files ./my_study.py.")
+        list[str], typer.Argument(metavar="SLUG", help="Studies, or files ./my_study.py.")
     ],
     preset: Annotated[str, typer.Option(help="smoke, laptop or full.")] = "laptop",
     set_: Annotated[
@@ -100,7 +100,7 @@ def run(
 @app.command("runs")
 def list_runs(
     study: Annotated[
-        str | None, typer.Argument(metavar="[SLUG]", help="Only runs of this study.")
+        str | None, typer.Argument(metavar="SLUG", help="Only runs of this study.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -145,7 +145,7 @@ def claims(context: typer.Context, json: Json = False) -> None:
 
 @claims_app.command()
 def verify(run: RunName, json: Json = False) -> None:
-    """Judge a run's claims again from its measurements alone, and compare."""
+    """Judge a run's claims again, from its measurements alone."""
     from axonal.cli import ledger
 
     ledger.verify(run, json)
@@ -181,7 +181,7 @@ def list_assets(json: Json = False) -> None:
 
 @assets_app.command()
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Which to fetch.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Which to fetch.")],
     again: Annotated[bool, typer.Option(help="Fetch anew what is there already.")] = False,
 ) -> None:
     """Fetch models and data, so that later runs need no network."""
@@ -194,7 +194,7 @@ def pull(
 def verify_assets(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME...]", help="Which; all that are here if none."),
+        typer.Argument(metavar="NAME", help="Which; all that are here if none."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -20,14 +20,18 @@ def list_assets(json: bool) -> None:
     if json:
         output.print_json([_as_json(status) for status in found])
         return
-    table = output.table("asset", "state", "size", "licence", "origin")
+    table = output.table("state", "size", "asset", show_lines=True)
+    table.columns[1].justify = "right"
+    table.columns[1].no_wrap = True
     for status in found:
+        about = {
+            "licence": status.asset.licence,
+            "origin": status.origin or " or ".join(status.asset.origins),
+        }
         table.add_row(
-            f"{status.asset.name}\n{status.asset.title}",
             status.state,
             _megabytes(status.size or status.asset.size),
-            status.asset.licence,
-            status.origin or " or ".join(status.asset.origins),
+            output.labelled(f"{status.asset.name}\n{status.asset.title}", about),
         )
     console = output.console()
     console.print(table)

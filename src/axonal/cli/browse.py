@@ -16,7 +16,8 @@ from axonal.lab.study import Study
 
 def list_studies(area: str | None, search: str | None, json: bool) -> None:
     """List the studies; a broken one is named with its reason beneath."""
-    found = registry.entries()
+    with output.stdout_kept():
+        found = registry.entries()
     areas = sorted({entry.study.area for entry in found if entry.study})
     if area is not None and area not in areas:
         raise InputError(f"There is no area {area!r}: {nearest(area, areas)}")
@@ -35,34 +36,36 @@ def list_studies(area: str | None, search: str | None, json: bool) -> None:
     if not chosen:
         console.print("No study fits." if area or search else "There are no studies.")
         return
-    table = output.table("study", "area", "published", "verdicts", "minutes", "needs")
-    table.columns[0].no_wrap = True
+    table = output.table("study", "area", "published", "verdicts", "minutes")
     table.columns[4].justify = "right"
     for entry in chosen:
         study = entry.study
         if study is None:
-            table.add_row(entry.slug, output.alarming("broken"), "", "", "", "")
+            table.add_row(entry.slug, output.alarming("broken"))
             continue
+        name = output.plain(study.slug)
+        if study.requires:
+            name.append(output.quiet(f"\nneeds {', '.join(study.requires)}"))
         minutes = study.minutes.get("laptop")
         table.add_row(
-            study.slug,
+            name,
             study.area,
             f"{study.paper.published:%Y-%m-%d}",
             _latest(verdicts[entry.slug]),
             "" if minutes is None else f"{minutes:g}",
-            ", ".join(study.requires),
         )
     console.print(table)
     for entry in chosen:
         if entry.broken:
             console.print(f"{entry.slug} is broken: {entry.broken}", soft_wrap=True)
     if any(row.run for rows in verdicts.values() for row in rows):
-        console.print(f"Verdicts of the latest run: {output.LEGEND}.")
+        console.print(f"{output.LEGEND}; with the scale of the run they speak of.")
 
 
 def show(name: str, json: bool) -> None:
     """Show one study."""
-    study = registry.load(name)
+    with output.stdout_kept():
+        study = registry.load(name)
     described = describe_study(study)
     rows = _verdicts([Entry(study.slug, study)])[study.slug]
     if json:
@@ -97,20 +100,16 @@ def show(name: str, json: bool) -> None:
 
 
 def _show_claims(console: Any, rows: list[LedgerEntry], described: dict[str, Any]) -> None:
-    from rich.text import Text
-
     scale = next((row.scale for row in rows if row.scale), "")
     asks = {claim["id"]: claim["asks"] for claim in described["claims"]}
     console.print(f"\nClaims{f', judged {scale}' if scale else ', never run'}", style="bold")
-    table = output.table("claim and its test", "reported", "verdict", show_lines=True, expand=True)
-    table.columns[0].ratio, table.columns[1].ratio = 38, 22
-    table.columns[2].width = output.VERDICT_WIDTH
+    table = output.table("verdict", "claim, as reported and as tested", show_lines=True)
+    table.columns[0].width = output.VERDICT_WIDTH
     for row in rows:
-        statement = Text(row.statement)
-        statement.append(f"\n{asks[row.claim]}", style="bright_black")
         stale = row.detail if row.run and not row.scale else ""
         reported = f"{row.reported} ({row.source})"
-        table.add_row(statement, reported, output.verdict(row.verdict, stale))
+        cell = output.labelled(row.statement, {"reported": reported, "test": asks[row.claim]})
+        table.add_row(output.verdict(row.verdict, stale), cell)
     console.print(table)
 
 
@@ -147,8 +146,10 @@ def _verdicts(found: list[Entry]) -> dict[str, list[LedgerEntry]]:
 
 
 def _latest(rows: list[LedgerEntry]) -> Any:
-    ran = any(row.run for row in rows)
-    return output.tally(tally(rows)) if ran else output.quiet("never run")
+    preset = next((row.preset for row in rows if row.run), None)
+    if preset is None:
+        return output.quiet("never run")
+    return output.tally(tally(rows)).append(output.quiet(f"  {preset}"))
 
 
 def _text(entry: Entry) -> str:

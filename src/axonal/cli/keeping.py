@@ -41,15 +41,17 @@ def list_runs(slug: str | None, json: bool) -> None:
     if not rows:
         console.print(f"There are no runs in {output.short(runs.home())}.")
         return
-    table = output.table("run", "state", "verdicts", "took")
+    table = output.table("run", "result", "took")
+    table.columns[2].justify = "right"
     for row in rows:
         folder = Path(row["run"])
         name = f"{folder.parent.name}/{folder.name.removesuffix(runs.PARTIAL)}"
         if row["state"] == "damaged":
-            table.add_row(name, row["reason"], "", "")
+            table.add_row(name, row["reason"], "")
             continue
-        verdicts = output.tally(row["verdicts"])
-        table.add_row(name, row["state"], verdicts, duration(row["seconds"]))
+        whole = row["state"] == "finished"
+        result = output.tally(row["verdicts"]) if whole else output.alarming(row["state"])
+        table.add_row(name, result, duration(row["seconds"]))
     console.print(table)
     if any(row["state"] == "interrupted" for row in rows):
         console.print("Continue an interrupted run with: axonal resume RUN")

@@ -13,7 +13,8 @@ from axonal.lab.ledger import ledger, tally
 
 def claims(json: bool) -> None:
     """Print the ledger."""
-    rows = ledger()
+    with output.stdout_kept():
+        rows = ledger()
     if json:
         output.print_json([row.to_json() for row in rows])
         return
@@ -32,6 +33,7 @@ def claims(json: bool) -> None:
         for row in entries:
             table.add_row(row.statement, output.verdict(row.verdict))
         console.print(table)
+        console.print()
     counts = tally(rows)
     words = ", ".join(f"{counts[word]} {word}" for word in output.MARKS if counts.get(word))
     console.print(f"{len(rows)} claims: {words}.")
@@ -43,7 +45,8 @@ def verify(name: str, json: bool) -> None:
     from axonal.lab.seal import verify as verify_run
 
     run = runs.find(name)
-    found = verify_run(run)
+    with output.stdout_kept():
+        found = verify_run(run)
     if json:
         output.print_json(
             {

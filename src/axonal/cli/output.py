@@ -38,7 +38,12 @@ def table(*columns: str, **options: Any) -> Table:
     from rich.table import Table
 
     made = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", **options
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        **options,
     )
     for column in columns:
         made.add_column(column, overflow="fold")
@@ -112,6 +117,13 @@ def stdout_kept() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def plain(words: str) -> Text:
+    """Return words to which others can be appended."""
+    from rich.text import Text
+
+    return Text(words)
 
 
 def quiet(words: str) -> Text:

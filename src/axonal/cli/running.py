@@ -47,7 +47,8 @@ def run(
 ) -> None:
     """Run studies one after another; everything is checked before the first one starts."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # no window opens while a study draws
-    studies = [registry.load(name) for name in names]
+    with output.stdout_kept():
+        studies = [registry.load(name) for name in names]
     overrides = [parse_settings(settings, study.config) for study in studies]
     configs = [
         study.configuration(preset, **values)

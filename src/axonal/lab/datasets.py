@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,12 @@ def save_dataset(dataset: xr.Dataset, path: Path) -> None:
     for name in plain.variables:
         plain[name].attrs = _plain_attributes(plain[name].attrs)
     with whole(path) as temporary:
-        plain.to_netcdf(temporary, engine="netcdf4", auto_complex=True)
+        try:
+            plain.to_netcdf(temporary, engine="netcdf4", auto_complex=True)
+        except RuntimeError as error:  # netCDF does not say that a disk is full
+            if shutil.disk_usage(path.parent).free < plain.nbytes + 1_000_000:
+                raise OSError(errno.ENOSPC, "no space left") from error
+            raise
 
 
 def load_dataset(path: Path) -> xr.Dataset:

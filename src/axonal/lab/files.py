@@ -85,7 +85,9 @@ def disk_error(error: OSError, path: Path) -> AxonalError:
         return AxonalError(
             f"{path} can't be a folder, since a file is in its way; set AXONAL_RUNS elsewhere"
         )
-    return AxonalError(f"{path} can't be written: {error.strerror or error}")
+    return AxonalError(
+        f"{path} can't be written ({error.strerror or error}); set AXONAL_RUNS elsewhere"
+    )
 
 
 def _umask() -> int:
