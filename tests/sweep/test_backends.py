@@ -2,13 +2,14 @@
 
 import concurrent.futures as cf
 import functools
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from axonal.errors import InputError
+from axonal.errors import InputError, MissingDependencyError
 from axonal.sweep import sweep
 from axonal.sweep.backends import open_pool, single_threaded
 
@@ -169,3 +170,12 @@ def test_a_broken_executor_says_what_to_do():
 def test_an_object_that_is_no_executor_is_refused():
     with pytest.raises(InputError, match="an executor with submit"):
         sweep(model, OVER, fixed=FIXED, backend=42)
+
+
+@pytest.mark.parametrize(
+    ("backend", "library", "extra"), [("ray", "ray", "ray"), ("dask", "distributed", "cluster")]
+)
+def test_a_cluster_library_that_is_not_installed_is_named(monkeypatch, backend, library, extra):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependencyError, match=rf"axonal\[{extra}\]"):
+        sweep(model, OVER, fixed=FIXED, backend=backend)

@@ -70,6 +70,29 @@ def test_a_failed_boolean_is_nan_and_counts_as_a_proportion_still():
     assert data["value"].attrs["proportion"] == 1
 
 
+def test_a_method_that_refuses_a_point_with_an_input_error_is_a_failure_like_any_other():
+    def refuses(a):
+        if a == 2:
+            raise InputError("c0 = 2: expected less")
+        return a
+
+    for jobs in (1, 2):
+        assert failures(sweep(refuses, {"a": [1, 2]}, jobs=jobs))["error"].tolist() == [
+            "InputError"
+        ]
+
+
+def test_only_the_first_thousand_failures_keep_their_traceback():
+    def odd(a):
+        if a % 2:
+            raise ValueError(a)
+        return a
+
+    table = failures(sweep(odd, {"a": range(2400)}))
+    assert len(table) == 1200
+    assert (table["traceback"] != "").sum() == 1000
+
+
 def hang(a):
     while a == 3:
         pass

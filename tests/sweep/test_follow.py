@@ -82,6 +82,20 @@ def test_a_failed_step_is_nan_and_the_next_starts_from_the_last_good_one():
     ]
 
 
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_a_path_without_one_good_point_leaves_the_others_alone(vectorized):
+    def half(u, b, start):
+        if np.any(b == 2):
+            raise ValueError("nothing there")
+        return start + u
+
+    over = {"u": Follow([1, 2], initial=0), "b": [1, 2, 3]}
+    data = sweep(half, over, vectorized=vectorized)
+    assert np.isnan(data["value"].sel(b=2)).all()
+    np.testing.assert_array_equal(data["value"].sel(b=3), [[1, 3], [6, 5]])
+    assert failures(data)["b"].tolist() == [2] * 4
+
+
 def test_randomness_along_a_path_depends_on_the_point_and_the_direction():
     def walk(u, start, rng):
         return rng.normal()

@@ -132,8 +132,11 @@ def test_an_edited_function_is_refused_unless_the_version_vouches_for_it(tmp_pat
         edited("a + 2", "by code")
     edited("a + 1", "by version", version="1")
     assert edited("a + 2", "by version", version="1")["value"] == 2  # as it was
-    with pytest.raises(InputError, match="version"):
+    with pytest.raises(InputError, match="differs in version"):
         edited("a + 2", "by version", version="2")
+    sweep(draw, {"a": [1]}, fixed={"scale": 2.0}, store=tmp_path / "fixed", version="1")
+    with pytest.raises(InputError, match="differs in the fixed parameters"):
+        sweep(draw, {"a": [1]}, fixed={"scale": 3.0}, store=tmp_path / "fixed", version="1")
 
 
 def test_failures_are_kept_and_tried_again_on_request(tmp_path):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from axonal.errors import AxonalError, InputError
 from axonal.sweep.backends import Pool, wait_any
-from axonal.sweep.worker import Batch, Failure, Outcome, Work, run_batch
+from axonal.sweep.worker import Batch, ContractError, Failure, Outcome, Work, run_batch
 
 Cells = NDArray[np.intp]
 BATCH_SECONDS = 0.25
@@ -80,7 +80,7 @@ def outcomes(
                 cells, alone = waiting.pop(future)
                 try:
                     outcome = future.result()
-                except InputError:
+                except ContractError:
                     raise
                 except Exception as error:  # the worker, not the function: that is caught there
                     if not alone:

@@ -15,8 +15,9 @@ from axonal.errors import InputError, nearest
 from axonal.sweep.backends import open_pool
 from axonal.sweep.dispatch import SweepError
 from axonal.sweep.estimates import STATISTICS, Until
-from axonal.sweep.grid import Grid, Over, check_call
+from axonal.sweep.grid import Grid, Over
 from axonal.sweep.identity import fingerprint, function_name, identify
+from axonal.sweep.plan import thin
 from axonal.sweep.progress import Progress, reporter
 from axonal.sweep.provenance import provenance
 from axonal.sweep.results import Kept, Labels, Streamed
@@ -113,12 +114,9 @@ def sweep(
     outputs. A single output has the name "value".
     """
     grid = Grid.of(over)
-    fixed = dict(fixed or {})
-    random = check_call(function, [*grid.names, *fixed], follow=grid.follow is not None)
-    _check(grid, fixed, repeats, until, keep, common, on_error, block, random)
+    work = Work.of(function, grid, fixed, vectorized, seed, time_limit)
+    _check(work, grid, repeats, until, keep, common, on_error, block)
     if limit is not None:
-        from axonal.sweep.plan import thin
-
         times = repeats if until is None else until.at_least
         grid = thin(
             function,
@@ -130,12 +128,11 @@ def sweep(
             block=block,
             jobs=jobs,
         )
-    path = None if grid.follow is None or grid.path is None else (grid.follow.dim, grid.path)
     title, begun = function_name(function), time.time()
     with open_pool(backend, jobs) as pool:
         run = Run(
             grid,
-            Work(function, fixed, vectorized, seed, random, time_limit, path),
+            work,
             pool,
             common=tuple(common),
             block=block,
@@ -165,20 +162,16 @@ def sweep(
     dataset = xr.Dataset(results.variables(run.labels), _coordinates(run, results, counts))
     if keep == "repeats" and until is None and repeats == 1:
         dataset = dataset.isel(repeat=0)
+    for name, unit in run.labels.units.items():
+        dataset[name].attrs["units"] = unit
     failures = [record for _, record in sorted(run.failures, key=lambda item: item[0])]
+    where = {"backend": pool.name, "jobs": pool.width, "reused": run.reused}
     return dataset.assign_attrs(
         function=title,
         seed=seed,
         failed=len(failures),
         failures=json.dumps(failures, default=str),
-        provenance=json.dumps(
-            {
-                **provenance(function, begun),
-                "backend": pool.name,
-                "jobs": pool.width,
-                "reused": run.reused,
-            }
-        ),
+        provenance=json.dumps(provenance(function, begun) | where),
     )
 
 
@@ -197,19 +190,15 @@ def failures(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def _check(
+    work: Work,
     grid: Grid,
-    fixed: Mapping[str, Any],
     repeats: int,
     until: Until | None,
     keep: str,
     common: Sequence[str],
     on_error: str,
     block: int | None,
-    random: bool,
 ) -> None:
-    for name in fixed:
-        if name in grid.names:
-            raise InputError(f"{name!r} is both fixed and an axis of the sweep; it can be one")
     for name in common:
         if name not in grid.names:
             raise InputError(f"common: there is no axis {name!r}: {nearest(name, grid.names)}")
@@ -225,7 +214,7 @@ def _check(
         raise InputError("repeats and until: give one of them; until decides the number of repeats")
     if block is not None and block < 1:
         raise InputError(f"block = {block}: expected a positive number of points")
-    if (repeats > 1 or until is not None) and not random:
+    if (repeats > 1 or until is not None) and not work.random:
         raise InputError(
             "repeats need randomness, but the function has no parameter 'rng': let it take rng, a "
             "numpy.random.Generator, and draw from that"
@@ -245,8 +234,8 @@ def _identity(run: Run, version: str | None) -> dict[str, Any]:
 
 
 def _coordinates(run: Run, results: Kept | Streamed, counts: Any) -> dict[str, Any]:
-    grid, units = run.grid, run.labels.units
-    coords: dict[str, Any] = {**grid.coords(), **run.labels.coords}
+    grid = run.grid
+    coords: dict[str, Any] = {**run.labels.coords, **grid.coords()}
     if isinstance(results, Kept):
         coords["repeat"] = np.arange(len(results.have) // grid.size)
     else:
@@ -255,7 +244,4 @@ def _coordinates(run: Run, results: Kept | Streamed, counts: Any) -> dict[str, A
         coords["direction"] = list(grid.path.directions)
     if counts is not None:
         coords["repeats"] = ([axis.dim for axis in grid.axes], counts.reshape(grid.shape))
-    for name in units:
-        if isinstance(coords.get(name), xr.Variable):
-            coords[name].attrs["units"] = units[name]
     return coords

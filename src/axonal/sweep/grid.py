@@ -119,6 +119,10 @@ class Grid:
             elif path is not None:
                 raise InputError(f"axis {name!r}: only one axis of a sweep can be a Follow axis")
             else:
+                if not isinstance(name, str) or isinstance(values.values, Mapping):
+                    raise InputError(
+                        f"axis {name!r}: a Follow axis is one parameter with plain values"
+                    )
                 follow, path = _axis(name, values.values), values
         grid = cls(tuple(axes), follow, path)
         seen: set[str] = set()

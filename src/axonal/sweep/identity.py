@@ -21,9 +21,13 @@ def identify(
 ) -> dict[str, str]:
     """Return what a store compares: the function's name, its code or version, the fixed values."""
     name = {"function": function_name(function)}
-    if version is not None:
-        return {**name, "version": str(version), "fixed": ", ".join(sorted(fixed))}
-    return {**name, "code": fingerprint(function), "fixed": fingerprint(fixed)}
+    if version is None:
+        return {**name, "code": fingerprint(function), "fixed": fingerprint(fixed)}
+    try:
+        values = fingerprint(fixed)
+    except InputError:  # the version speaks for them too
+        values = ", ".join(sorted(fixed))
+    return {**name, "version": str(version), "fixed": values}
 
 
 def function_name(function: Callable[..., Any]) -> str:

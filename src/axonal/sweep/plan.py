@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from axonal.errors import InputError
 from axonal.sweep.backends import worker_count
 from axonal.sweep.dispatch import Batches
-from axonal.sweep.grid import Grid, Over, check_call
+from axonal.sweep.grid import Grid, Over
 from axonal.sweep.worker import Batch, Work, run_batch
 
 TRIAL_SECONDS = 2.0
@@ -78,10 +78,7 @@ def plan(
     point that raises counts with the time it took.
     """
     grid = over if isinstance(over, Grid) else Grid.of(over)
-    fixed = dict(fixed or {})
-    random = check_call(function, [*grid.names, *fixed], follow=grid.follow is not None)
-    path = None if grid.follow is None or grid.path is None else (grid.follow.dim, grid.path)
-    work = Work(function, fixed, vectorized, seed, random, None, path)
+    work = Work.of(function, grid, fixed, vectorized, seed)
     cells = grid.size * repeats
     batches = Batches(np.arange(cells), np.zeros(cells, bool), block, vectorized)
     size = len(batches.take(1)) if vectorized else 1
@@ -149,24 +146,18 @@ def duration(limit: str | float) -> float:
 
 def _trial(grid: Grid, work: Work, size: int) -> tuple[float, float]:
     """Return seconds and bytes of one cell, from cells spread over the grid."""
-    sets = np.array_split(_spread(grid.size, min(grid.size, 8 * size)), 8)
-    sets = [cells for cells in sets if cells.size]
-    first = sets[0][:1]
-    run_batch(work, _batch(grid, work, first))  # imports and caches do not count
+    spread = _spread(grid.size, min(grid.size, 8 * size))
+    sets = [cells for cells in np.array_split(spread, 8) if cells.size]
+    run_batch(work, Batch.of(work, grid, spread[:1]))  # imports and caches do not count
     begun, count, seconds, total = time.perf_counter(), 0, 0.0, 0.0
     for cells in sets[::2] + sets[1::2]:
-        outcome = run_batch(work, _batch(grid, work, cells))
+        outcome = run_batch(work, Batch.of(work, grid, cells))
         count += len(cells)
         seconds += outcome.seconds
         total += sum(values.nbytes for values in outcome.outputs.values())
         if time.perf_counter() - begun > TRIAL_SECONDS:
             break
     return seconds / count, total / count
-
-
-def _batch(grid: Grid, work: Work, points: NDArray[np.intp]) -> Batch:
-    keys = grid.keys(points) if work.random else None
-    return Batch(grid.parameters(points), keys, np.zeros(len(points), np.intp))
 
 
 def _spread(length: int, count: int) -> NDArray[np.intp]:

@@ -25,34 +25,28 @@ class Labels:
     coords: Mapping[str, Any]
 
     def check(self, outputs: Outputs, grid: Grid) -> None:
-        """Check the names and lengths as soon as the first outputs are there."""
-        for name in outputs:
+        """Check names, dimensions and lengths as soon as the first outputs are there."""
+        for name in {*outputs, *self.coords}:
             if name in {*grid.names, *RESERVED}:
-                raise InputError(
-                    f"the function returns {name!r}, which is also the name of an axis"
-                )
+                raise InputError(f"{name!r} names an axis, so it can name no output or coordinate")
+        known = {*grid.names, *outputs, *self.coords}
         for name in self.units:
-            if name not in (known := {*grid.names, *outputs, *self.coords}):
+            if name not in known:
                 raise InputError(f"units: there is no {name!r}: {nearest(name, known)}")
-        for name, dims in self.dims.items():
+        for name in self.dims:
             if name not in outputs:
                 raise InputError(f"dims: there is no output {name!r}: {nearest(name, outputs)}")
-            shape = outputs[name].shape[1:]
-            if len(dims) != len(shape):
-                raise InputError(
-                    f"dims: {name!r} has shape {shape} at a point, but {tuple(dims)} was given"
-                )
+        try:
+            one = {n: (self.dims_of(n, grid, v.ndim - 1)[1], v[0]) for n, v in outputs.items()}
+            xr.Dataset(one, self.coords)
+        except ValueError as error:
+            raise InputError(f"dims or coords do not fit what a point returns: {error}") from error
 
     def dims_of(self, name: str, grid: Grid, count: int) -> tuple[list[str], list[str]]:
         """Return the dimensions of an output: those of the grid, and its ``count`` own."""
         path = [] if grid.follow is None else ["direction", grid.follow.dim]
         own = self.dims.get(name, [f"{name}_{i}" for i in range(count - len(path))])
         return [axis.dim for axis in grid.axes], [*path, *own]
-
-    def attrs(self, name: str, dtype: np.dtype[Any]) -> dict[str, Any]:
-        """Return the attributes of an output; a boolean is remembered as a proportion."""
-        attrs: dict[str, Any] = {"units": self.units[name]} if name in self.units else {}
-        return attrs | ({"proportion": 1} if dtype.kind == "b" else {})
 
 
 @dataclass
@@ -84,7 +78,7 @@ class Kept:
             self.arrays = {
                 n: blank((len(self.have), *v.shape[1:]), v.dtype) for n, v in outputs.items()
             }
-        check_same(self.arrays, outputs, self.grid, cells)
+        _check_same(self.arrays, outputs, self.grid, cells)
         for name, values in outputs.items():
             dtype = np.result_type(self.arrays[name], values)
             self.arrays[name] = self.arrays[name].astype(dtype, copy=False)
@@ -103,7 +97,7 @@ class Kept:
         repeats = len(self.have) // grid.size
         result: dict[str, xr.Variable] = {}
         for name, array in self.arrays.items():
-            attrs, shape = labels.attrs(name, array.dtype), array.shape[1:]
+            attrs, shape = _attrs(array.dtype), array.shape[1:]
             if not self.have.all() and array.dtype.kind in "biu":
                 array = array.astype(float)
                 array[~self.have] = np.nan
@@ -148,15 +142,21 @@ class Streamed:
             values = moments.statistics(0.95, self.dtypes[name].kind == "b")
             before, own = labels.dims_of(name, self.grid, values.ndim - 2)
             shape = (*self.grid.shape, *values.shape[1:])
-            attrs = labels.attrs(name, self.dtypes[name])
-            result[name] = xr.Variable((*before, *own, "statistic"), values.reshape(shape), attrs)
+            result[name] = xr.Variable(
+                (*before, *own, "statistic"), values.reshape(shape), _attrs(self.dtypes[name])
+            )
         return result
 
 
-def check_same(kept: Outputs, outputs: Outputs, grid: Grid, cells: NDArray[np.intp]) -> None:
+def _attrs(dtype: np.dtype[Any]) -> dict[str, int]:
+    """Return what is remembered of a boolean, which NaN makes a float."""
+    return {"proportion": 1} if dtype.kind == "b" else {}
+
+
+def _check_same(kept: Outputs, outputs: Outputs, grid: Grid, cells: NDArray[np.intp]) -> None:
     """Raise an InputError that names a point whose outputs differ in name or shape from the others."""
-    names = ["other points", grid.describe(int(cells[0]) % grid.size)]
-    join([{n: v[:0] for n, v in part.items()} for part in (kept, outputs)], names.__getitem__)
+    parts = [{n: v[:0] for n, v in part.items()} for part in (kept, outputs)]
+    join(parts, lambda i: grid.describe(int(cells[0]) % grid.size) if i else "other points")
 
 
 def _largest(errors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from axonal.sweep.store import Keys, Record, Store
 from axonal.sweep.worker import Batch, Outcome, Work
 
 BUFFERED_CELLS = 65536
+TRACEBACKS = 1000  # later failures keep the message only
 
 
 @dataclass
@@ -76,20 +77,25 @@ class Run:
             self.done += int(known.sum())
             self.report(self.done, self.total)
         batches = Batches(cells, known, self.block, self.work.vectorized)
-        for here, outcome in outcomes(self.pool, self.work, batches, self._batch):
+
+        def fetch(some: Cells) -> Batch:
+            return Batch.of(self.work, self.grid, some, self.common)
+
+        for here, outcome in outcomes(self.pool, self.work, batches, fetch):
             self._collect(results, here, outcome, first)
 
     def _collect(self, results: Kept, cells: Cells, outcome: Outcome, first: int) -> None:
-        records = [
-            (int(cells[f.row]), self._record(int(cells[f.row]), f)) for f in outcome.failures
-        ]
+        known = len(self.failures)
+        for failure in outcome.failures:
+            cell = int(cells[failure.row])
+            self.failures.append((cell, self._record(cell, failure)))
+        records = self.failures[known:]
         rows = np.array(outcome.rows, dtype=np.intp)
         if rows.size:
             if not self._checked:
                 self.labels.check(outcome.outputs, self.grid)
                 self._checked = True
             results.add(cells[rows] - first, outcome.outputs)
-        self.failures += records
         if self.store is not None:
             self.store.add(self._store_keys(cells[rows]), outcome.outputs, [r for _, r in records])
         if records and self.stop_on_error:
@@ -104,11 +110,6 @@ class Run:
 
     def _words(self, cell: int | np.intp) -> str:
         return self.grid.describe(int(cell) % self.grid.size)
-
-    def _batch(self, cells: Cells) -> Batch:
-        points, repeats = cells % self.grid.size, cells // self.grid.size
-        keys = self.grid.keys(points, self.common) if self.work.random else None
-        return Batch(self.grid.parameters(points), keys, repeats)
 
     def _store_keys(self, cells: Cells) -> Keys:
         """Return the key of each cell in the store: its point's and its repeat's hash."""
@@ -136,7 +137,7 @@ class Run:
             "error": failure.error,
             "message": failure.message,
             "spawn_key": failure.spawn_key,
-            "traceback": failure.traceback,
+            "traceback": failure.traceback if len(self.failures) < TRACEBACKS else "",
         }
 
 

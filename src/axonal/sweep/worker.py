@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from axonal.errors import InputError
 from axonal.sweep.backends import single_threaded
-from axonal.sweep.grid import Follow
+from axonal.sweep.grid import Follow, Grid, check_call
 from axonal.sweep.seeding import SpawnKey, Streams, coordinate_hash, generator, spawn_key
 
 Outputs = dict[str, NDArray[Any]]
@@ -39,6 +39,25 @@ class Work:
     time_limit: float | None
     follow: tuple[str, Follow] | None
 
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        grid: Grid,
+        fixed: Mapping[str, Any] | None,
+        vectorized: bool,
+        seed: int,
+        time_limit: float | None = None,
+    ) -> Work:
+        """Return the work of a sweep, after a check that the function takes its parameters."""
+        fixed = dict(fixed or {})
+        for name in fixed:
+            if name in grid.names:
+                raise InputError(f"{name!r} is both fixed and an axis of the sweep; it can be one")
+        random = check_call(function, [*grid.names, *fixed], follow=grid.follow is not None)
+        follow = None if grid.follow is None or grid.path is None else (grid.follow.dim, grid.path)
+        return cls(function, fixed, vectorized, seed, random, time_limit, follow)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -47,6 +66,15 @@ class Batch:
     parameters: Mapping[str, Sequence[Any]]
     keys: NDArray[np.uint64] | None
     repeats: NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls, work: Work, grid: Grid, cells: NDArray[np.intp], common: Sequence[str] = ()
+    ) -> Batch:
+        """Return the batch of some cells, numbered repeat * points + point."""
+        points = cells % grid.size
+        keys = grid.keys(points, common) if work.random else None
+        return cls(grid.parameters(points), keys, cells // grid.size)
 
     def __len__(self) -> int:
         return len(self.repeats)
@@ -93,12 +121,16 @@ class Outcome:
     seconds: float = 0.0
 
 
+class ContractError(InputError):
+    """The function does not fit a sweep (shapes, names): no failure of a point, the sweep ends."""
+
+
 class TimeLimitError(Exception):
     """A point took longer than the sweep's time limit."""
 
 
 def run_batch(work: Work | bytes, batch: Batch) -> Outcome:
-    """Compute one batch. Errors of points are recorded; an ill-shaped function raises InputError."""
+    """Compute one batch. What the function raises is recorded; only ContractError is raised."""
     begin = time.perf_counter()
     shared = _unpickle(work) if isinstance(work, bytes) else work
     with single_threaded():
@@ -115,17 +147,17 @@ def _unpickle(work: bytes) -> Work:
     try:
         return cloudpickle.loads(work)
     except Exception as error:
-        raise InputError(f"the function cannot be loaded in a worker: {error!r}") from error
+        raise ContractError(f"the function cannot be loaded in a worker: {error!r}") from error
 
 
 def _whole(work: Work, batch: Batch) -> Outcome | None:
     try:
-        outputs, _ = _compute(work, batch)
-    except InputError:
+        outputs, failures = _compute(work, batch)
+    except ContractError:
         raise
     except Exception:
         return None
-    return Outcome(list(range(len(batch))), outputs)
+    return None if failures else Outcome(list(range(len(batch))), outputs)
 
 
 def _row_by_row(work: Work, batch: Batch) -> Outcome:
@@ -134,15 +166,16 @@ def _row_by_row(work: Work, batch: Batch) -> Outcome:
     for i in range(len(batch)):
         try:
             outputs, failures = _compute(work, batch.row(i))
-        except InputError:
+        except ContractError:
             raise
         except Exception as error:
             keys = batch.spawn_keys()
             outcome.failures.append(_failure(error, keys[i] if keys else None, row=i))
             continue
         outcome.failures += [replace(failure, row=i) for failure in failures]
-        outcome.rows.append(i)
-        collected.append(outputs)
+        if outputs:
+            outcome.rows.append(i)
+            collected.append(outputs)
     outcome.outputs = join(collected, lambda i: batch.words(outcome.rows[i]))
     return outcome
 
@@ -151,12 +184,12 @@ def join(parts: Sequence[Outputs], words: Callable[[int], str]) -> Outputs:
     """Concatenate outputs along their first axis; all must have the same names and shapes."""
     for i, part in enumerate(parts):
         if part.keys() != parts[0].keys():
-            raise InputError(
+            raise ContractError(
                 f"the function returned {_names(part)} at {words(i)} but {_names(parts[0])} at {words(0)}"
             )
         for name, values in part.items():
             if values.shape[1:] != parts[0][name].shape[1:]:
-                raise InputError(
+                raise ContractError(
                     f"{name!r} has shape {values.shape[1:]} at {words(i)} but "
                     f"{parts[0][name].shape[1:]} at {words(0)}; all points need the same shape"
                 )
@@ -193,12 +226,12 @@ def _call(work: Work, batch: Batch, extra: Mapping[str, Any], keys: list[SpawnKe
     outputs = {str(name): np.asarray(values) for name, values in named.items()}
     for name, values in outputs.items():
         if values.dtype.kind not in "biufcU":
-            raise InputError(
+            raise ContractError(
                 f"the function returned {name} = {named[name]!r} at {batch.words(0)}: expected numbers, "
                 "booleans or strings, or arrays of them"
             )
         if work.vectorized and values.shape[:1] != (len(batch),):
-            raise InputError(
+            raise ContractError(
                 f"{name!r} has shape {values.shape} for a block of {len(batch)} points: a vectorised "
                 f"function returns arrays whose first axis is the block, ({len(batch)}, ...)"
             )
@@ -222,7 +255,7 @@ def _path(work: Work, batch: Batch, name: str, follow: Follow) -> tuple[Outputs,
         }
         try:
             outputs = _call(work, batch, extra, keys)
-        except InputError:
+        except ContractError:
             raise
         except Exception as error:
             if len(batch) > 1:
@@ -230,16 +263,14 @@ def _path(work: Work, batch: Batch, name: str, follow: Follow) -> tuple[Outputs,
             failures.append(_failure(error, keys[0] if keys else None, step=step))
             continue
         if follow.carry not in outputs:
-            raise InputError(
+            raise ContractError(
                 f"the Follow axis {name!r} carries {follow.carry!r}, which the function does not return; "
                 f"it returned {_names(outputs)}"
             )
         start = outputs[follow.carry] if work.vectorized else outputs[follow.carry][0]
         done[direction, i] = outputs
     if not done:
-        raise RuntimeError(
-            f"every point along {name} failed, the first with:\n{failures[0].traceback}"
-        )
+        return {}, failures
     joined = join(
         [{n: v[None] for n, v in outputs.items()} for outputs in done.values()],
         lambda _: batch.words(0),
