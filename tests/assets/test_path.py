@@ -49,11 +49,20 @@ def test_folder_that_lacks_a_shard_is_refused(folder):
         assets.path(folder)
     (folder / "model-2.safetensors").write_bytes(b"weights")
     assert assets.path(folder) == folder
+    (folder / "model.safetensors.index.json").write_text("{")
+    with pytest.raises(InputError, match="no whole model"):
+        assets.path(folder)
 
 
 def test_file_is_refused(folder):
     with pytest.raises(InputError, match="is a file; expected a folder"):
         assets.path(folder / "config.json")
+
+
+def test_revision_of_what_has_none_is_refused(home, tiny, folder):
+    for source in ("tiny", folder):
+        with pytest.raises(InputError, match="revision: only a hub id"):
+            assets.path(source, revision="main")
 
 
 @pytest.mark.parametrize("source", ["smollm2-135m", "./nowhere/at/all", ""])

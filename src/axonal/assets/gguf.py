@@ -44,8 +44,9 @@ def convert(gguf: Path, into: Path, progress: Progress) -> None:
     try:
         run(command, log, watch, {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"})
     except ProgramError as error:
-        lines = error.said.strip().splitlines() or ["it was killed, perhaps for lack of memory"]
-        raise AxonalError(f"{gguf.name} could not be converted: {lines[-1][:300]}") from error
+        lines = [line for line in error.said.splitlines() if line.strip() and line != _STEP]
+        last = lines[-1] if lines else "the process was killed, perhaps for lack of memory"
+        raise AxonalError(f"{gguf.name} could not be converted: {last[:300]}") from error
     progress(what, _STEPS, _STEPS)
 
 

@@ -112,9 +112,12 @@ def path(source: str | Path, *, revision: str | None = None, progress: Progress 
         See `pull`.
     """
     text = os.fspath(source)
-    if isinstance(source, str) and text in CATALOGUE:
-        return pull(text, progress)
     folder = Path(text).expanduser()
+    named = isinstance(source, str) and text in CATALOGUE
+    if revision is not None and (named or folder.exists()):
+        raise InputError(f"revision: only a hub id (owner/name) has revisions, and {text} is none.")
+    if named:
+        return pull(text, progress)
     if text and folder.is_dir():
         return hub.check_model(folder, str(folder))
     if folder.is_file():

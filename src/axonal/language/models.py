@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+#: No network; and code that comes with a model is neither run nor asked about.
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
 @dataclass(frozen=True)
 class LanguageModel:
     """A causal language model with its tokenizer.
@@ -68,15 +72,15 @@ def load(
     progress
         Told about a download, where one is needed.
     """
+    place = _device(device)
     folder = assets.path(source, revision=revision, progress=progress)
     name = str(source)
-    place = _device(device)
     with quiet_transformers():
         _require_causal(folder, name)
         tokenizer = _tokenizer(folder, name)
         model = _weights(folder, name, dtype)
     model.to(place).eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, name, _revision(source, folder, revision))
+    return LanguageModel(model, tokenizer, name, _revision(folder))
 
 
 def _require_causal(folder: Path, name: str) -> None:
@@ -85,7 +89,7 @@ def _require_causal(folder: Path, name: str) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
     except (OSError, ValueError) as error:
         raise InputError(
             f"The config.json of {name} is not one that transformers can load: {_line(error)}"
@@ -99,7 +103,7 @@ def _tokenizer(folder: Path, name: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **_LOCAL)
     except Exception as error:  # the tokenizer libraries raise bare exceptions
         raise InputError(
             f"{name} has no tokenizer that loads (expected tokenizer.json beside config.json): "
@@ -120,8 +124,8 @@ def _weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
             folder,
             dtype=dtype,
             use_safetensors=True,
-            local_files_only=True,
             output_loading_info=True,
+            **_LOCAL,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"The weights of {name} do not load: {_line(error)}") from error
@@ -148,11 +152,10 @@ def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _revision(source: str | Path, folder: Path, asked: str | None) -> str | None:
+def _revision(folder: Path) -> str | None:
     """Say which weights a folder holds: from an asset's card, or the hub cache's folder name."""
-    if folder == assets.home() / "assets" / str(source):
-        card = assets.read_card(str(source))
-        return card["origin"]["words"] if card else None
+    if folder.parent == assets.home() / "assets" and (card := assets.read_card(folder.name)):
+        return card["origin"]["words"]
     if folder.parent.name == "snapshots":  # HUB_CACHE/models--OWNER--NAME/snapshots/COMMIT
         return folder.name
-    return asked
+    return None
