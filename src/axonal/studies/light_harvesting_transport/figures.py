@@ -30,15 +30,16 @@ def draw_levels(network: ExcitonNetwork) -> Figure:
     colours = [f"C{number}" for number in range(6)]
     axes.hlines(photon, 0.0, 0.7, color=colours[5])
     axes.hlines(0.0, 1.3, 2.0, color=colours[0])
-    axes.hlines(dark, 1.3, 2.0, color=colours[6 - 5], linewidth=1)
+    axes.hlines(dark, 1.3, 2.0, color=colours[1], linewidth=1)
     axes.hlines(acceptor, 2.6, 3.3, color=colours[2])
     depth = dark.min()
-    axes.hlines(depth, 3.6, 4.3, color="0.3")
+    below = depth * 0.35
+    axes.hlines(below, 3.6, 4.3, color="0.3")
+    axes.annotate("sink", (3.95, below), (0, -14), textcoords="offset points", ha="center")
     for x, y, text in (
         (0.35, photon, "photon"),
         (1.65, 0.0, "bright mode"),
         (2.95, acceptor, "acceptor"),
-        (3.95, depth, "sink"),
     ):
         axes.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="center")
     axes.annotate(
@@ -55,34 +56,43 @@ def draw_levels(network: ExcitonNetwork) -> Figure:
         axes.annotate(
             text, ((start + end) / 2, level), (0, -14), textcoords="offset points", ha="center"
         )
-    axes.annotate("", (3.95, depth), (3.1, acceptor), arrowprops={"arrowstyle": "->"})
-    axes.annotate("Γ", (3.62, (depth + acceptor) / 2), (4, 4), textcoords="offset points")
+    axes.annotate("", (3.9, below), (3.1, acceptor), arrowprops={"arrowstyle": "->"})
+    axes.annotate("Γ", (3.55, (below + acceptor) / 2), (6, 2), textcoords="offset points")
     axes.set(xlim=(-0.15, 4.45), ylim=(depth * 1.17, -depth * 0.14), xticks=[])
     axes.spines["bottom"].set_visible(False)
     axes.set_ylabel(f"energy from the bright mode{_in(network.unit)}")
     return figure
 
 
-def draw_lines(spectrum: xr.Dataset, widths: NDArray[np.float64] | None = None) -> Figure:
-    """Draw eta against detuning for each dephasing rate; ``widths`` (rates,) into an inset."""
-    figure, axes = _one()
-    for number, rate in enumerate(spectrum.dephasing.values):
-        axes.plot(
-            spectrum.detuning,
-            spectrum.eta.sel(dephasing=rate),
-            label=_rate(rate),
-            color=_shade(number, spectrum.sizes["dephasing"]),
+def draw_lines(spectrum: xr.Dataset, widths: NDArray[np.float64]) -> Figure:
+    """Draw eta against detuning for each dephasing rate, and the widths (rates,) below."""
+    import matplotlib.pyplot as plt
+
+    figure, (axes, below) = plt.subplots(2, figsize=(5.6, 5.2), height_ratios=(2.6, 1))
+    rates = spectrum.dephasing.values
+    lines = [spectrum.eta.sel(dephasing=rate).values for rate in rates]
+    for number, (rate, line) in enumerate(zip(rates, lines, strict=True)):
+        colour = _shade(number, len(rates))
+        axes.plot(spectrum.detuning, line, color=colour)
+        # Labels of close ends move apart: up for the upper, down for the lower.
+        neighbours = [other[-1] - line[-1] for other in lines if other is not line]
+        nearest = min(neighbours, key=abs)
+        shift = 0 if abs(nearest) > 0.08 else (-5 if nearest > 0 else 5)
+        axes.annotate(
+            f"γ = {_rate(rate)}",
+            (spectrum.detuning.values[-1], line[-1]),
+            (5, shift),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            color=colour,
         )
+        below.plot(number, widths[number], "o", color=colour)
     axes.set(xlabel=_detuning(spectrum), ylabel="transfer efficiency η", ylim=(0, 1.03))
-    axes.legend(title="dephasing γ", loc="upper left")
-    if widths is not None:
-        inset = axes.inset_axes((0.72, 0.62, 0.27, 0.36))
-        inset.plot(range(len(widths)), widths, "o-", color="0.3", markersize=3, linewidth=1)
-        inset.set_xticks(range(len(widths)), [_rate(r) for r in spectrum.dephasing.values])
-        inset.tick_params(labelsize=6.5, axis="x", rotation=60)
-        inset.tick_params(labelsize=7, axis="y")
-        inset.set_title("full width above pedestal", fontsize=7.5)
-        inset.set_ylim(bottom=0)
+    below.plot(range(len(widths)), widths, color="0.6", linewidth=1, zorder=0)
+    below.set_xticks(range(len(widths)), [_rate(rate) for rate in rates])
+    below.set(xlabel="dephasing rate γ (g)", ylabel="width above\npedestal (g)")
+    below.set_ylim(bottom=0)
     return figure
 
 
@@ -116,7 +126,7 @@ def draw_map(spectrum: xr.Dataset) -> Figure:
         shading="nearest",
         rasterized=True,
     )
-    axes.set(yscale="log", xlabel=_detuning(spectrum), ylabel="dephasing rate γ")
+    axes.set(yscale="log", xlabel=_detuning(spectrum), ylabel="dephasing rate γ (g)")
     figure.colorbar(image, ax=axes, label="transfer efficiency η")
     return figure
 
@@ -210,7 +220,7 @@ def draw_budget(detuning: NDArray[np.float64], budget: TrimerBudget) -> Figure:
     axes.set(
         xlim=(detuning[0], detuning[-1]),
         ylim=(0, 1),
-        xlabel="detuning of the photon from the bright mode",
+        xlabel="detuning of the photon from the bright mode (g)",
         ylabel="probability",
     )
     axes.legend(loc="upper right", frameon=True, framealpha=0.9)
@@ -224,9 +234,9 @@ def draw_residuals(residuals: Mapping[str, NDArray[np.float64]]) -> Figure:
         ordered = np.sort(np.maximum(values, 1e-18))
         axes.semilogy(np.linspace(0, 100, len(ordered)), ordered, color=f"C{number}", label=label)
     axes.axhline(1e-12, color="0.5", linestyle="--", linewidth=1)
-    axes.annotate("1e-12", (0, 1e-12), (2, 3), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="percent of the random rings", ylabel="difference", ylim=(1e-18, 1e-10))
-    axes.legend(loc="lower right")
+    axes.annotate("1e-12", (88, 1e-12), (2, 3), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="percent of the random rings", ylabel="difference", ylim=(1e-18, 1e-8))
+    axes.legend(loc="upper left")
     return figure
 
 

@@ -129,8 +129,7 @@ def disorder(config: Config, session: Session) -> None:
     settings = _settings(config)
     network = _ring(settings)
     dark = dark_detunings(network)
-    inside = dark[(dark > SPAN[0]) & (dark < SPAN[1])]
-    grid = np.unique(np.round([*np.linspace(*SPAN, config.detunings), *inside], 9))
+    grid = _detunings(dark, config.detunings)
     kinds = _kinds(config)
     swept = session.sweep(
         "disorder",
@@ -150,10 +149,10 @@ def disorder(config: Config, session: Session) -> None:
     ).eta.isel(dephasing=0)
     session.data("disorder", swept)
     # The nearest dark mode below the bright one, where disorder bites hardest.
-    crossing = inside.max() if inside.size else grid[0]
+    crossing = dark.max()
     at_crossing = float(ordered.sel(detuning=crossing, method="nearest"))
     session.measure("efficiency_at_crossing_ordered", at_crossing, exact=True)
-    harm = (ordered - swept.eta).mean("detuning").transpose("repeat", "disorder")
+    harm = _mean_over_detuning(ordered - swept.eta).transpose("repeat", "disorder")
     for name in ("photon_ring", "diagonal"):
         session.measure(f"depression_{name}", harm.sel(disorder=name).values)
         here = swept.eta.sel(disorder=name).sel(detuning=crossing, method="nearest")
@@ -199,8 +198,8 @@ def strengths(config: Config, session: Session) -> None:
     """Harm against strength, so that any way to match the kinds can be read off."""
     settings = _settings(config)
     network = _ring(settings)
-    grid = np.linspace(*SPAN, 17)
-    widths = np.geomspace(config.photon_coupling / 32, config.photon_coupling * 32, 11)
+    grid = _detunings(dark_detunings(network), 17)
+    widths = np.geomspace(config.photon_coupling / 8, config.photon_coupling * 32, 9)
     swept = session.sweep(
         "strengths",
         mean_efficiencies,
@@ -209,7 +208,7 @@ def strengths(config: Config, session: Session) -> None:
             "detuning": grid,
             "ring": settings,
             "dephasing": config.disorder_dephasing,
-            "samples": config.samples,
+            "samples": max(2, config.samples // 2),
         },
         repeats=config.seeds,
         common=("kind", "width"),
@@ -221,12 +220,12 @@ def strengths(config: Config, session: Session) -> None:
     ordered = efficiency_spectrum(
         network, grid, [config.disorder_dephasing], reference="bright"
     ).eta.isel(dephasing=0)
-    harm = (ordered - swept.value).mean("detuning")
+    harm = _mean_over_detuning(ordered - swept.value)
     session.figure(
         "strength",
         figures.draw_strengths(harm, config.photon_coupling),
-        caption="Efficiency lost to disorder, averaged over the detunings from -1.2 to 0.4. Read "
-        "upwards: kinds at equal width in energy. The two marks: 30 % of J and of g.",
+        caption="Efficiency lost to disorder, averaged over detunings from -1.2 to 0.4 g. Upwards: "
+        "kinds at equal width in energy. The curve of the photon-ring couplings ends at J itself.",
         alt="Lost efficiency against the width of the disorder for three kinds",
     )
 
@@ -269,7 +268,7 @@ def stronger_ring(config: Config, session: Session) -> None:
     session.figure(
         "stronger_ring",
         figures.draw_against_coupling(np.array(config.couplings), averages, ordered),
-        caption=f"At a detuning of {config.operating_detuning:g}; the first coupling puts a dark "
+        caption=f"At a detuning of {config.operating_detuning:g} g; the first coupling puts a dark "
         "mode there. Bars: two standard errors.",
         alt="Mean efficiency against the coupling inside the ring",
     )
@@ -402,8 +401,8 @@ def _kinds(config: Config) -> dict[str, dict[str, Any]]:
 
     return {
         "photon_ring": one("photon_ring", fraction, True, f"photon–ring, {fraction:.0%} of J"),
-        "diagonal": one("diagonal", width, False, f"diagonal, {width:g}"),
-        "intra_ring_equal_width": one("intra_ring", width, False, f"intra-ring, {width:g}"),
+        "diagonal": one("diagonal", width, False, f"diagonal, {width:g} g"),
+        "intra_ring_equal_width": one("intra_ring", width, False, f"intra-ring, {width:g} g"),
         "photon_ring_equal_fraction": one(
             "photon_ring", equal, True, f"photon–ring, {equal:.0%} of J"
         ),
@@ -411,9 +410,25 @@ def _kinds(config: Config) -> dict[str, dict[str, Any]]:
             "intra_ring", equal, True, f"intra-ring, {equal:.0%} of g"
         ),
         "intra_ring_photon_width": one(
-            "intra_ring", photon_width, False, f"intra-ring, {photon_width:.2g}"
+            "intra_ring", photon_width, False, f"intra-ring, {photon_width:.2g} g"
         ),
     }
+
+
+def _detunings(dark: np.ndarray, points: int) -> np.ndarray:
+    """Return detunings over the span, dense about the narrow dips at the dark modes."""
+    near = np.geomspace(1e-4, 0.1, 9)
+    inside = np.unique(dark[(dark > SPAN[0]) & (dark < SPAN[1])].round(9))
+    grid = [*np.linspace(*SPAN, points)]
+    for level in inside:
+        grid += [level, *(level - near), *(level + near)]
+    grid = np.unique(np.round(grid, 9))
+    return grid[(grid >= SPAN[0]) & (grid <= SPAN[1])]
+
+
+def _mean_over_detuning(values: xr.DataArray) -> xr.DataArray:
+    """Return the mean over the span, by the trapezoidal rule on the uneven grid."""
+    return values.integrate("detuning") / (SPAN[1] - SPAN[0])
 
 
 def _over_seeds(part: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
@@ -470,7 +485,7 @@ def _off_resonance(network: ExcitonNetwork, config: Config, session: Session) ->
         figures.draw_optimum(
             rates,
             {
-                f"detuning {value:g}": line
+                f"detuning {value:g} g": line
                 for value, line in zip(detunings, spectrum.values, strict=True)
             },
             best,
