@@ -95,6 +95,17 @@ def test_a_tabulated_membrane_has_the_steady_states_of_the_law_it_samples():
     assert [fold.force for fold in table.fold_points(0.8)] == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_table_that_falls_and_rises_needs_no_inverse():
+    table = TabulatedResponse([0.8, 1.0, 1.2, 2.0, 2.2, 2.4], [0.4, 0.25, 0.1, 0.1, 0.2, 0.3])
+    membrane = ResponsiveMembrane(VirialPartition(6), response=table)
+    states = membrane.steady_states(3.0, 1.5)
+    assert len(states) == 3
+    assert membrane.response(states.uptake) == pytest.approx(states.volume_fraction, rel=1e-12)
+    assert membrane.inert_uptake(3.0, 1.5, states.volume_fraction) == pytest.approx(
+        states.uptake, rel=1e-10
+    )
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [

@@ -296,6 +296,8 @@ def test_bad_forces_and_concentrations_are_named():
         membrane.steady_states(1.0, -0.1)
     with pytest.raises(InputError, match="not finite"):
         membrane.steady_states(np.inf, 1.0)
+    with pytest.raises(InputError, match=r"force has shape \(2,\); give one number"):
+        membrane.steady_states(np.array([1.0, 2.0]), 1.0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="max_force"):
         membrane.fold_points(1.0, max_force=-1.0)
     with pytest.raises(InputError, match="concentration_scale"):

@@ -13,7 +13,9 @@ import numpy as np
 
 from axonal.errors import InputError
 from axonal.physics.membrane import manifold
-from axonal.physics.membrane.manifold import Material, material, polish
+from axonal.physics.membrane.checks import checked_concentration
+from axonal.physics.membrane.manifold import Material, material
+from axonal.physics.membrane.roots import polish
 from axonal.physics.membrane.states import SteadyStates, describe
 from axonal.physics.membrane.steady import log_uptakes
 from axonal.physics.membrane.transport import Array, Mask
@@ -32,7 +34,7 @@ def branch(
     States are ordered along the curve from rest to ``max_force`` (default: 50 k_BT per thickness);
     where several curves exist (islands), a row of NaN separates them.
     """
-    log_c0 = float(np.log(manifold.concentration(bulk_concentration)))
+    log_c0 = float(np.log(checked_concentration(bulk_concentration)))
     pieces = [
         describe(membrane, at, u, bulk_concentration)
         for at, u in curves(membrane, log_c0, largest_force(membrane, max_force))

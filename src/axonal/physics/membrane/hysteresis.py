@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
 from axonal.physics.membrane import manifold
+from axonal.physics.membrane.checks import checked_properties
 from axonal.physics.membrane.folds import Fold, fold_points
-from axonal.physics.membrane.manifold import material, properties
+from axonal.physics.membrane.manifold import material
 from axonal.physics.membrane.states import SteadyStates
 from axonal.physics.membrane.steady import steady_states
 from axonal.physics.membrane.transport import Array, slab_factors, uptake_ratio
@@ -122,7 +123,7 @@ def hysteresis(
     if forces.ndim != 1 or len(forces) < 2 or np.any(np.diff(forces) <= 0):
         raise InputError("force must be an increasing sequence of at least two forces.")
     phi = float(membrane.knots.phi[0]) if volume_fraction is None else float(volume_fraction)
-    properties(membrane, np.array(phi))
+    checked_properties(membrane, np.array(phi))
     names = ("volume_fraction", "uptake", "flux")
     columns = {name: np.empty((2, len(forces))) for name in names}
     steps = [(0, k) for k in range(len(forces))] + [(1, k) for k in reversed(range(len(forces)))]
@@ -195,6 +196,6 @@ def sweep_force(
 
 def _relaxation(membrane: ResponsiveMembrane, phi: float, u: float, c0: float) -> float:
     """Return ``phi(c_in) - phi`` for a polymer at ``phi``."""
-    _, K, a, d = properties(membrane, np.array(phi))
+    _, K, a, d = checked_properties(membrane, np.array(phi))
     uptake = float(c0) * uptake_ratio(slab_factors(u, d, membrane.length), K, a)
     return float(membrane.response(np.atleast_1d(uptake))[0] - phi)

@@ -21,6 +21,8 @@ from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
 from axonal.physics.membrane import curve, folds, hysteresis, manifold, states, steady
+from axonal.physics.membrane.checks import checked_concentration, checked_properties
+from axonal.physics.membrane.knots import resolve
 from axonal.physics.membrane.laws import (
     FreeVolumeDiffusivity,
     Law,
@@ -84,7 +86,7 @@ class ResponsiveMembrane:
     @cached_property
     def knots(self) -> manifold.Material:
         """The material along ``ln c_in``, resolved where the response switches."""
-        return manifold.resolve(self)
+        return resolve(self)
 
     def reduced_force(self, force: ArrayLike) -> Array:
         """Return ``u = beta f``; warn where its size hints at another unit."""
@@ -111,7 +113,7 @@ class ResponsiveMembrane:
     ) -> Array:
         """Return the flux ``j`` of a membrane whose polymer is held at ``phi``."""
         u, factors, K, a = self._slab(force, volume_fraction)
-        c0 = manifold.concentration(bulk_concentration)
+        c0 = checked_concentration(bulk_concentration)
         return self.bulk_diffusivity * c0 * flux_ratio(u, factors, K, a)
 
     def inert_uptake(
@@ -119,7 +121,7 @@ class ResponsiveMembrane:
     ) -> Array:
         """Return the mean concentration inside, ``c_in``, with the polymer held at ``phi``."""
         _, factors, K, a = self._slab(force, volume_fraction)
-        return manifold.concentration(bulk_concentration) * uptake_ratio(factors, K, a)
+        return checked_concentration(bulk_concentration) * uptake_ratio(factors, K, a)
 
     def inert_permeability(self, force: ArrayLike, volume_fraction: ArrayLike) -> Array:
         """Return the system permeability ``P_sys = j/(c0 u)`` with the polymer held at ``phi``.
@@ -147,12 +149,12 @@ class ResponsiveMembrane:
             raise InputError(f"position must lie in [0, {self.length}], the system's length.")
         u = float(self.reduced_force(force))
         _, K, a, d = (float(x) for x in self.properties(volume_fraction))
-        c0 = float(manifold.concentration(bulk_concentration))
+        c0 = float(checked_concentration(bulk_concentration))
         return c0 * concentration_profile(z, u, K, a, d, self.length)
 
     def properties(self, volume_fraction: ArrayLike) -> tuple[Array, Array, Array, Array]:
         """Return ``phi``, ``K``, ``a = D0/D_in`` and ``d`` at ``phi``, checked."""
-        return manifold.properties(self, np.asarray(volume_fraction, dtype=float))
+        return checked_properties(self, np.asarray(volume_fraction, dtype=float))
 
     # --- the responsive membrane: the loop closed ----------------------------------------------
 
@@ -212,7 +214,7 @@ class ResponsiveMembrane:
         The package itself needs no continuation; this is the way to couple the loop to more
         unknowns, or to check it.
         """
-        log_c0 = float(np.log(manifold.concentration(bulk_concentration)))
+        log_c0 = float(np.log(checked_concentration(bulk_concentration)))
 
         def residual(log_uptake: float, force: float) -> float:
             u = abs(float(self.reduced_force(force)))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
-from axonal.physics.membrane.manifold import properties
+from axonal.physics.membrane.checks import checked_properties
 from axonal.physics.membrane.transport import Array, Mask
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def discretise(
     """Divide the slab and each bulk layer into ``cells`` equal cells, polymer held at ``phi``."""
     if cells < 2:
         raise InputError(f"cells is {cells}; at least 2 a layer are needed.")
-    _, K, a, d = (float(x) for x in properties(membrane, np.array(volume_fraction)))
+    _, K, a, d = (float(x) for x in checked_properties(membrane, np.array(volume_fraction)))
     u = float(membrane.reduced_force(force))
     margin = (membrane.length - d) / 2
     width = np.repeat([margin, d, margin], cells) / cells

@@ -13,7 +13,9 @@ import numpy as np
 
 from axonal.errors import InputError
 from axonal.physics.membrane import manifold
-from axonal.physics.membrane.manifold import material, polish
+from axonal.physics.membrane.checks import checked_concentration, require_one
+from axonal.physics.membrane.manifold import material
+from axonal.physics.membrane.roots import polish
 from axonal.physics.membrane.states import SteadyStates, describe
 from axonal.physics.membrane.transport import Array, Mask
 
@@ -27,8 +29,9 @@ def steady_states(
     membrane: ResponsiveMembrane, force: float, bulk_concentration: float
 ) -> SteadyStates:
     """Return every steady state at one force and concentration, sorted by ``phi``."""
+    require_one(force=force, bulk_concentration=bulk_concentration)
     u = float(membrane.reduced_force(force))
-    log_c0 = float(np.log(manifold.concentration(bulk_concentration)))
+    log_c0 = float(np.log(checked_concentration(bulk_concentration)))
     roots = material(membrane, log_uptakes(membrane, abs(u), log_c0))
     return describe(membrane, roots.at(np.argsort(roots.phi, kind="stable")), u, bulk_concentration)
 

@@ -98,9 +98,6 @@ def phase_diagrams(
         share = float((diagrams[case].value > 1).mean())
         session.measure(f"bistable_share_{name[7:]}", share, "of force and ln c0", exact=True)
     valve = membranes[VALVE]
-    session.measure(
-        "bistable_share_of_diagram", float((diagrams[VALVE].value > 1).mean()), exact=True
-    )
     for cusp in valve.cusps(config.max_force)[:1]:
         session.measure("cusp_force", cusp.force, "k_BT/d", exact=True)
         session.measure("cusp_concentration", cusp.bulk_concentration, "c_c", exact=True)
@@ -136,7 +133,7 @@ def flux_jumps(membranes: dict[str, ResponsiveMembrane], config: Config, session
         series,
         "times",
         along=list(config.interactions),
-        along_name="|b|, swelling by a repelled solute",
+        along_name="|b|",
         exact=True,
     )
 
@@ -241,7 +238,7 @@ def robustness(config: Config, session: Session) -> xr.Dataset:
             session.measure(f"tenfold_{trait}_{name}", here[trait].values >= 10, "of draws")
     for kind in ("responsive", "inert"):
         departure = draws[f"exponent_departure_{kind}"].values.ravel()
-        session.measure(f"exponent_departure_{kind}", departure, "of d ln j/d ln f from 1")
+        session.measure(f"exponent_departure_{kind}", departure)
     return draws
 
 

@@ -121,7 +121,7 @@ study = Study(
             reported="steady-state bistability of phi by controlling the inputs c0 and f",
             source="abstract",
             test=All(
-                Greater("bistable_share_of_diagram", 0.0),
+                Greater("bistable_share_swelling_repulsive", 0.0),
                 Greater("states_inside_cusp", "states_beyond_cusp"),
                 Equals("fold_gap_at_cusp", 0.0, tolerance=1e-6),
             ),
@@ -153,7 +153,7 @@ study = Study(
         f"exact transport, laws of our choice (|b| = {config.interaction:g}, A = {config.obstruction:g}, "
         f"forces to {config.max_force:g} k_BT/d) and {config.draws} random sets of laws a case"
     ),
-    minutes={"smoke": 0.2, "laptop": 2.0},
+    minutes={"smoke": 0.2, "laptop": 1.0},
     data="No data: a deterministic model. Partition ratio, diffusivity and response are laws of our "
     "choice in the forms of the authors' companion papers; tables of your own can take their place.",
     example="""
