@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,16 +56,39 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(study, tmp
     assert first != other
 
 
-def test_global_streams_are_seeded_too(make_study, tmp_path):
+CARELESS = """
+import sys
+from axonal.lab.seeding import seeded
+
+for attempt in range(2):
+    assert ("torch" in sys.modules) == (attempt == 1)
+    with seeded(3):
+        import random
+        import numpy
+        import torch
+
+        print(random.random(), numpy.random.rand(), torch.rand(1).item())
+    assert not [finder for finder in sys.meta_path if "Seed" in type(finder).__name__]
+"""
+
+
+def test_global_streams_are_seeded_too_also_before_torch_is_loaded():
+    found = subprocess.run(
+        [sys.executable, "-c", CARELESS], capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, found.stderr
+    first, again = found.stdout.splitlines()
+    assert first == again
+
+
+def test_a_study_that_draws_from_global_streams_is_repeated_by_its_seed(make_study, tmp_path):
     def careless(config, session):
         import random
 
-        import numpy as np
         import torch
 
         session.measure("a", random.random(), exact=True)
-        session.measure("b", np.random.rand(), exact=True)  # noqa: NPY002
-        session.measure("c", torch.rand(1).item(), exact=True)
+        session.measure("b", torch.rand(1).item(), exact=True)
 
     study = make_study(careless)
     first, again = (run_study(study, "smoke", home=tmp_path).measurements for _ in range(2))

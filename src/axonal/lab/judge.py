@@ -15,12 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from axonal.lab import words
-from axonal.lab.intervals import LEVEL, interval, unpaired_interval
+from axonal.lab.contrasts import (
+    Condition,
+    Contrast,
+    DoNotFitError,
+    Verdict,
+    contrast_of,
+    decide,
+)
+from axonal.lab.intervals import LEVEL
 from axonal.lab.measurement import Measurement
 from axonal.lab.study import Claim
 from axonal.lab.tests import (
@@ -36,8 +43,6 @@ from axonal.lab.tests import (
     Within,
     measurements_of,
 )
-
-Verdict = Literal["supported", "not supported", "inconclusive", "not tested"]
 
 
 @dataclass(frozen=True)
@@ -72,73 +77,8 @@ def judge_test(test: Test, measurements: Mapping[str, Measurement], *, among: in
         if isinstance(test, InteriorMaximum):
             return _judge_interior_maximum(test, measurements[test.series], among)
         return _judge_comparison(test, measurements, among)
-    except _DoNotFitError as error:
+    except DoNotFitError as error:
         return Judgement("inconclusive", str(error))
-
-
-class _DoNotFitError(Exception):
-    """Two measurements cannot be compared."""
-
-
-@dataclass(frozen=True)
-class _Contrast:
-    """A difference of means, shape ``(points,)``, with intervals at any level."""
-
-    values: np.ndarray  # (repeats, points)
-    other: np.ndarray | None = None  # (other repeats, points), an independent sample to subtract
-    exact: bool = False
-
-    @property
-    def mean(self) -> np.ndarray:
-        mean = self.values.mean(axis=0)
-        return mean if self.other is None else mean - self.other.mean(axis=0)
-
-    def interval(self, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-        if self.exact:
-            return self.mean, self.mean
-        if self.other is not None:
-            return unpaired_interval(self.values, self.other, level)
-        return interval(self.values, level)
-
-
-@dataclass(frozen=True)
-class _Condition:
-    """The contrast's mean lies in ``[low, high]`` (``(low, high)`` when strict) at every point."""
-
-    contrast: _Contrast
-    low: float = -np.inf
-    high: float = np.inf
-    strict: bool = False
-
-    def holds(self, level: float = LEVEL) -> np.ndarray:
-        low, high = self.contrast.interval(level)
-        if self.strict:
-            return (low > self.low) & (high < self.high)
-        return (low >= self.low) & (high <= self.high)
-
-    def fails(self, level: float) -> np.ndarray:
-        low, high = self.contrast.interval(level)
-        if self.strict:
-            return (high <= self.low) | (low >= self.high)
-        return (high < self.low) | (low > self.high)
-
-    def margin(self) -> np.ndarray:
-        """How far inside the mean is; negative outside."""
-        mean = self.contrast.mean
-        return np.minimum(mean - self.low, self.high - mean)
-
-
-def _decide(conditions: list[_Condition], among: int) -> tuple[Verdict, int, np.ndarray]:
-    """Return the verdict, the worst point (of those that fail, if any), and where all conditions hold."""
-    holds = np.logical_and.reduce([condition.holds() for condition in conditions])
-    level = 1 - (1 - LEVEL) / (holds.size * among)
-    fails = np.logical_or.reduce([condition.fails(level) for condition in conditions])
-    margin = np.minimum.reduce([condition.margin() for condition in conditions])
-    if holds.all():
-        return "supported", int(np.argmin(margin)), holds
-    if fails.any():
-        return "not supported", int(np.argmin(np.where(fails, margin, np.inf))), holds
-    return "inconclusive", int(np.argmin(margin)), holds
 
 
 def _judge_comparison(
@@ -146,24 +86,24 @@ def _judge_comparison(
 ) -> Judgement:
     a = _resolve(test.a, measurements)
     if isinstance(test, Within):
-        conditions = [_Condition(_contrast(a, None), test.low, test.high)]
-        verdict, worst, holds = _decide(conditions, among)
+        conditions = [Condition(contrast_of(a, None), test.low, test.high)]
+        verdict, worst, holds = decide(conditions, among)
         asked = f"{words.bounds(test.low, test.high)} asked"
         return Judgement(verdict, f"{_where(a, worst, holds)}{_at(a, worst)}, {asked}.")
     b = _resolve(test.b, measurements)
-    difference = _contrast(a, b)
+    difference = contrast_of(a, b)
     if isinstance(test, Greater):
-        conditions = [_Condition(difference, low=test.by, strict=True)]
+        conditions = [Condition(difference, low=test.by, strict=True)]
     elif isinstance(test, Less):
-        conditions = [_Condition(difference, high=-test.by, strict=True)]
+        conditions = [Condition(difference, high=-test.by, strict=True)]
     else:
         # |a - b| <= tolerance + relative |b|, as two contrasts that are linear in the repeats
         slack = test.relative * np.sign(b.values.mean(axis=0))
         conditions = [
-            _Condition(_contrast(a, b, 1 + slack), high=test.tolerance),
-            _Condition(_contrast(a, b, 1 - slack), low=-test.tolerance),
+            Condition(contrast_of(a, b, 1 + slack), high=test.tolerance),
+            Condition(contrast_of(a, b, 1 - slack), low=-test.tolerance),
         ]
-    verdict, worst, holds = _decide(conditions, among)
+    verdict, worst, holds = decide(conditions, among)
     where = _where(a if a.is_series else b, worst, holds)
     if isinstance(test.a, str) and not isinstance(test.b, str):
         return Judgement(verdict, f"{where}{_at(a, worst)}, {_asked_of_a(test)}.")
@@ -201,13 +141,13 @@ def _asked_of_difference(test: Greater | Less | Equals) -> str:
 def _judge_monotone(test: Increasing | Decreasing, series: Measurement, among: int) -> Judgement:
     along, values = _series(series, 2)
     rises = isinstance(test, Increasing)
-    steps = _Contrast(np.diff(values, axis=1), exact=series.exact)
+    steps = Contrast(np.diff(values, axis=1), exact=series.exact)
     strict = test.tolerance == 0
     if rises:
-        condition = _Condition(steps, low=-test.tolerance, strict=strict)
+        condition = Condition(steps, low=-test.tolerance, strict=strict)
     else:
-        condition = _Condition(steps, high=test.tolerance, strict=strict)
-    verdict, worst, holds = _decide([condition], among)
+        condition = Condition(steps, high=test.tolerance, strict=strict)
+    verdict, worst, holds = decide([condition], among)
     ends = f"{words.number(along[worst])} to {words.number(along[worst + 1])}"
     last = len(along) - 1
     return Judgement(
@@ -224,14 +164,14 @@ def _judge_interior_maximum(test: InteriorMaximum, series: Measurement, among: i
     middle = np.arange(1, last)
     inside = middle[(along[middle] >= test.low) & (along[middle] <= test.high)].tolist()
     if not inside:
-        raise _DoNotFitError(
+        raise DoNotFitError(
             f"{series.name} has no point between its ends in [{test.low:g}, {test.high:g}]."
         )
     outside = [point for point in range(last + 1) if point not in inside]
 
-    def over(point: int) -> _Condition:
+    def over(point: int) -> Condition:
         gap = values[:, [point]] - values[:, outside]
-        return _Condition(_Contrast(gap, exact=series.exact), low=test.by, strict=True)
+        return Condition(Contrast(gap, exact=series.exact), low=test.by, strict=True)
 
     # supported: one of the inside points exceeds all outside; the choice among them is paid for
     found = any(over(point).holds(1 - (1 - LEVEL) / len(inside)).all() for point in inside)
@@ -283,37 +223,17 @@ def _resolve(quantity: Quantity, measurements: Mapping[str, Measurement]) -> Mea
     return Measurement("", np.array([float(quantity)]), exact=True)
 
 
-def _contrast(a: Measurement, b: Measurement | None, weight: np.ndarray | float = 1.0) -> _Contrast:
-    """``a - weight * b``, paired where both have as many repeats."""
-    x = _points(a)
-    if b is None:
-        return _Contrast(x, exact=a.exact)
-    if a.along is not None and b.along is not None and not np.array_equal(a.along, b.along):
-        raise _DoNotFitError(f"{a.name} and {b.name} were taken along different points.")
-    y = weight * _points(b)
-    if a.exact or b.exact or a.repeats == b.repeats:
-        return _Contrast(x - y, exact=a.exact and b.exact)
-    points = np.broadcast_shapes(x.shape[1:], y.shape[1:])
-    return _Contrast(np.broadcast_to(x, (len(x), *points)), np.broadcast_to(y, (len(y), *points)))
-
-
-def _points(measurement: Measurement) -> np.ndarray:
-    """Values as ``(repeats, points)``; a plain measurement has one point."""
-    values = measurement.values
-    return values if measurement.is_series else values[:, None]
-
-
 def _series(measurement: Measurement, at_least: int) -> tuple[np.ndarray, np.ndarray]:
     if measurement.along is None:
-        raise _DoNotFitError(f"{measurement.name} is no series; measure it with along=...")
+        raise DoNotFitError(f"{measurement.name} is no series; measure it with along=...")
     if len(measurement.along) < at_least:
-        raise _DoNotFitError(
+        raise DoNotFitError(
             f"{measurement.name} has {len(measurement.along)} points; it takes {at_least}."
         )
     return measurement.along, measurement.values
 
 
-def _show(contrast: _Contrast, point: int) -> str:
+def _show(contrast: Contrast, point: int) -> str:
     low, high = contrast.interval()
     return words.estimate(float(contrast.mean[point]), float(low[point]), float(high[point]))
 
@@ -322,7 +242,7 @@ def _at(measurement: Measurement, point: int) -> str:
     """A measurement in words, a series at one of its points."""
     if not measurement.is_series:
         point = 0
-    shown = _show(_contrast(measurement, None), point)
+    shown = _show(contrast_of(measurement, None), point)
     return f"{shown} {measurement.unit}".rstrip()
 
 

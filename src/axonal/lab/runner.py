@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from axonal.lab.progress import Both, ProgressFile, Reporter, Silent
 from axonal.lab.registry import load
 from axonal.lab.runs import Run
 from axonal.lab.seal import seal
+from axonal.lab.seeding import seeded
 from axonal.lab.session import Session
 from axonal.lab.study import Study
 from axonal.lab.tests import to_json
@@ -146,9 +146,9 @@ def carry_out(study: Study[Any], run: Run, reporter: Reporter | None = None) -> 
         )
         before_s, start_s = float(about["seconds"]), time.monotonic()
         log.event("start", slug=study.slug, preset=about["preset"], seed=about["seed"])
-        _seed_global_streams(about["seed"])
         try:
-            study.function(config, session)
+            with seeded(about["seed"]):
+                study.function(config, session)
         except BaseException as error:
             log.event("stopped", reason=type(error).__name__)
             runs.describe(run, seconds=round(before_s + time.monotonic() - start_s, 3))
@@ -220,18 +220,6 @@ def note_continuation(run: Run, study: Study[Any]) -> None:
         differences["study source"] = digest
     continued = [*began.get("continued", []), {"time": _now(), "differences": differences}]
     write_json(run.folder / "environment.json", {**began, "continued": continued})
-
-
-def _seed_global_streams(seed: int) -> None:
-    """Seed the streams that libraries may draw from unasked; our own code draws from none."""
-    import sys
-
-    import numpy as np
-
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
 
 
 def _now() -> str:
