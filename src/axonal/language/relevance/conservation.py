@@ -20,7 +20,12 @@ from axonal.errors import AxonalError
 from axonal.language.models import LanguageModel
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance.metric import LogitDifference, Metric, Readout
-from axonal.language.relevance.rules import Rules, hf_model, propagation_rules
+from axonal.language.relevance.rules import (
+    Rules,
+    check_differentiable,
+    hf_model,
+    propagation_rules,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,6 +61,7 @@ def relevance(
     import xarray as xr
 
     module = hf_model(model)
+    check_differentiable(module)
     rules = Rules.named(rules) if isinstance(rules, str) else rules
     metric = LogitDifference() if metric is None else metric
     sites = Sites.of(module)

@@ -40,7 +40,7 @@ from axonal.language.relevance.problem import (
     prepare,
     scores,
 )
-from axonal.language.relevance.rules import Rules
+from axonal.language.relevance.rules import Rules, check_differentiable, hf_model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,6 +83,7 @@ def integrated_gradients(
     """
     if path not in ("layer", "position"):
         raise InputError(f"path must be 'layer' or 'position'; got {path!r}.")
+    check_differentiable(hf_model(model))
     problem = prepare(model, pairs, kinds, layers, metric, direction)
     unit = measure_baselines(problem).unit(problem)
     alphas, weights = quadrature(steps, rule)
@@ -113,6 +114,7 @@ def input_integrated_gradients(
 
     Parameters are those of `relevance_patching` and `integrated_gradients`.
     """
+    check_differentiable(hf_model(model))
     problem = prepare(model, pairs, kinds, layers, metric, direction)
     alphas, weights = quadrature(steps, rule)
     network: Any = problem.model

@@ -43,7 +43,7 @@ from axonal.language.relevance.problem import (
     prepare,
     scores,
 )
-from axonal.language.relevance.rules import Rules
+from axonal.language.relevance.rules import Rules, check_differentiable, hf_model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -156,6 +156,7 @@ def relevance_patching(
         As `activation_patching` returns it.
     """
     rules = Rules.named(rules) if isinstance(rules, str) else rules
+    check_differentiable(hf_model(model))
     problem = prepare(model, pairs, kinds, layers, metric, direction)
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     ends: list[tuple[Tensor, Tensor]] = []

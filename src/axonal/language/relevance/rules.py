@@ -169,7 +169,7 @@ def propagation_rules(
 
 def survey(module: nn.Module, rules: Rules) -> Coverage:
     """Recognise every layer that the rules concern, and refuse what can't be recognised."""
-    _check_differentiable(module)
+    check_differentiable(module)
     sites = Sites.of(module)
     layers = range(sites.blocks)
     mlp_inputs = [sites.neurons(layer).path for layer in layers]  # paths of the down projections
@@ -205,7 +205,7 @@ def hf_model(model: LanguageModel | nn.Module) -> nn.Module:
     return model.model if isinstance(model, LanguageModel) else model
 
 
-def _check_differentiable(module: nn.Module) -> None:
+def check_differentiable(module: nn.Module) -> None:
     """Refuse models whose backward pass the rules can't reach."""
     name = type(module).__name__
     if module.training:

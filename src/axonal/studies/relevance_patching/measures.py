@@ -1,0 +1,361 @@
+"""What the study measures: agreement with exact patching, circuits, conservation, cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from axonal.language.models import LanguageModel, load
+from axonal.language.prompts import PromptPairs
+from axonal.language.relevance import (
+    accuracy,
+    activation_patching,
+    attribution_patching,
+    conservation_error,
+    input_integrated_gradients,
+    integrated_gradients,
+    propagation_rules,
+    relevance,
+    relevance_patching,
+)
+from axonal.language.relevance.circuits import MeanAblation, top_circuit, unit_scores
+from axonal.language.relevance.scores import MEASURES, agreement
+from axonal.language.tasks import IOI_TEMPLATES, ioi, sva
+
+if TYPE_CHECKING:
+    from axonal.lab import Session
+    from axonal.studies.relevance_patching.study import Config
+
+KINDS = {"residual_pre": "residual", "attention": "attention", "mlp": "mlp"}
+"""The components that are patched, and how measurements call them."""
+
+RULES = {
+    "attribution": "none",
+    "relevance": "relp",
+    "norm rule only": "ln",
+    "activation and gate rules": "identity+half",
+    "with attention rule": "conservative",
+    "AttnLRP": "attnlrp",
+}
+"""The estimates of one backward pass, and their propagation rules."""
+
+INPUT_IG, NODE_IG = "integrated gradients of the input", "integrated gradients of each layer"
+METHODS = (*RULES, INPUT_IG, NODE_IG)
+CIRCUIT_METHODS = ("relevance", "attribution", INPUT_IG, NODE_IG, "random")
+STRUCTURES = ("prepositional", "relative")
+
+
+def warm_up(model: LanguageModel, layers: Sequence[int]) -> None:
+    """Run once before anything is timed."""
+    attribution_patching(model, ioi(model.tokenizer, 1, seed=0), layers=layers or None)
+
+
+def ioi_batch(model: LanguageModel, config: Config, session: Session, index: int) -> xr.Dataset:
+    """Patch one batch of IOI prompts exactly and by every method."""
+    pairs = ioi(
+        model.tokenizer,
+        config.pairs,
+        seed=session.seed_for(f"ioi {index}"),
+        template=index % len(IOI_TEMPLATES),
+    ).both_ways()
+    layers = config.layers or None
+    estimates: dict[str, Callable[[], xr.Dataset]] = {
+        name: lambda rules=rules: relevance_patching(model, pairs, rules=rules, layers=layers)
+        for name, rules in RULES.items()
+    }
+    estimates[INPUT_IG] = lambda: input_integrated_gradients(
+        model, pairs, steps=config.steps, layers=layers
+    )
+    estimates[NODE_IG] = lambda: integrated_gradients(
+        model, pairs, steps=config.steps, kinds=["mlp"], layers=layers
+    )
+    return _agreement(model, pairs, estimates, config, session, f"IOI batch {index + 1}")
+
+
+def sva_batch(model: LanguageModel, config: Config, session: Session, index: int) -> xr.Dataset:
+    """Patch one batch of agreement prompts exactly, by gradients and by relevance."""
+    pairs = sva(
+        model.tokenizer,
+        config.agreement_pairs,
+        seed=session.seed_for(f"sva {index}"),
+        structure=STRUCTURES[index % 2],
+    )
+    estimates: dict[str, Callable[[], xr.Dataset]] = {
+        name: lambda rules=RULES[name]: relevance_patching(
+            model, pairs, rules=rules, layers=config.layers or None
+        )
+        for name in ("attribution", "relevance")
+    }
+    return _agreement(model, pairs, estimates, config, session, f"agreement batch {index + 1}")
+
+
+def family(name: str, config: Config, session: Session) -> xr.Dataset:
+    """Measure the gain of relevance over attribution patching in another model."""
+    model = load(name, device=config.device)
+    batches = []
+    for index in range(config.batches):
+        seed = session.seed_for(f"family {index}")
+        template = index % len(IOI_TEMPLATES)
+        pairs = ioi(model.tokenizer, config.pairs, seed=seed, template=template).both_ways()
+        estimates: dict[str, Callable[[], xr.Dataset]] = {
+            method: lambda rules=RULES[method], pairs=pairs: relevance_patching(
+                model, pairs, rules=rules
+            )
+            for method in ("attribution", "relevance")
+        }
+        batches.append(_agreement(model, pairs, estimates, config, session, f"{name}, {index + 1}"))
+    return xr.concat([batch["agreement"] for batch in batches], "batch").to_dataset()
+
+
+def circuit(model: LanguageModel, config: Config, session: Session, index: int) -> xr.Dataset:
+    """Find circuits of heads and neurons by every method, and test them on fresh prompts."""
+    structure = STRUCTURES[index % 2]
+    found, test = (
+        sva(model.tokenizer, count, seed=session.seed_for(f"{what} {index}"), structure=structure)
+        for what, count in (("found", config.circuit_pairs), ("test", config.circuit_tests))
+    )
+    options: dict[str, Any] = {"kinds": ["heads", "neurons"], "direction": "noising"}
+    finders: dict[str, Callable[[], xr.Dataset]] = {
+        "relevance": lambda: relevance_patching(model, found, **options),
+        "attribution": lambda: attribution_patching(model, found, **options),
+        INPUT_IG: lambda: input_integrated_gradients(model, found, steps=config.steps, **options),
+        NODE_IG: lambda: integrated_gradients(model, found, steps=config.steps, **options),
+    }
+    ablation = MeanAblation(model, test)
+    shape = (len(CIRCUIT_METHODS), len(config.circuit_sizes))
+    faithful, left = np.zeros(shape), np.zeros(shape)
+    seconds = np.zeros(len(CIRCUIT_METHODS))
+    rng = session.rng(f"random circuit {index}")
+    with session.progress(f"circuits {index + 1}", len(CIRCUIT_METHODS)) as advance:
+        for row, method in enumerate(CIRCUIT_METHODS):
+            if method == "random":
+                shapes = (ablation.empty.heads.shape, ablation.empty.neurons.shape)
+                heads, neurons = (rng.random(size) for size in shapes)
+            else:
+                scores, seconds[row] = _timed(finders[method])
+                heads, neurons = unit_scores(scores)
+            for column, size in enumerate(config.circuit_sizes):
+                chosen = top_circuit(heads, neurons, size)
+                faithful[row, column] = ablation.faithfulness(chosen)
+                left[row, column] = ablation.completeness(chosen)
+            advance()
+    return xr.Dataset(
+        {
+            "faithfulness": (("estimator", "size"), faithful),
+            "completeness": (("estimator", "size"), left),
+            "seconds": ("estimator", seconds),
+        },
+        coords={"estimator": list(CIRCUIT_METHODS), "size": list(config.circuit_sizes)},
+    )
+
+
+def rules(model: LanguageModel, config: Config, session: Session) -> xr.Dataset:
+    """Sum relevance layer by layer, compare forward passes, count passes."""
+    pairs = ioi(model.tokenizer, config.pairs, seed=session.seed_for("rules")).both_ways()
+    presets = ("conservative", "relp", "none")
+    results = [relevance(model, pairs, rules=preset) for preset in presets]
+    sums = [result["relevance"].sum(("pair", "position")) for result in results]
+    biases = [result["biases"] for result in results]
+    total = float(results[0]["metric"].sum())
+    with torch.no_grad():
+        plain = model.model(pairs.clean.to(model.device)).logits
+        with propagation_rules(model, "conservative"):
+            ruled = model.model(pairs.clean.to(model.device)).logits
+    forward, backward = _passes(model, pairs)
+    return xr.Dataset(
+        {
+            "share": (("preset", "layer"), np.stack(sums) / total),
+            "biases": (("preset", "layer"), np.stack(biases) / total),
+            "conservation_error": float(conservation_error(results[0]).max()),
+            "forward_difference": float((plain - ruled).abs().max()),
+            "forward_passes": forward,
+            "backward_passes": backward,
+        },
+        coords={"preset": list(presets), "layer": range(len(sums[0]))},
+    )
+
+
+def record(
+    session: Session,
+    ioi: Sequence[xr.Dataset],
+    sva: Sequence[xr.Dataset],
+    circuits: Sequence[xr.Dataset],
+    rules: xr.Dataset,
+    families: Sequence[xr.Dataset],
+) -> None:
+    """Record every measurement that the claims and the report name."""
+    for kind, name in KINDS.items():
+        r = {m: _over(ioi, m, kind, "pearson") for m in ("relevance", "attribution")}
+        session.measure(f"relevance_pearson_{name}", r["relevance"], "r")
+        session.measure(f"attribution_pearson_{name}", r["attribution"], "r")
+        session.measure(f"gain_{name}", r["relevance"] - r["attribution"], "r")
+        for method in ("relevance", "attribution"):
+            session.measure(
+                f"{method}_spearman_{name}", _over(ioi, method, kind, "spearman"), "rho"
+            )
+            session.measure(f"{method}_slope_{name}", _over(ioi, method, kind, "slope"))
+            session.measure(f"agreement_{method}_{name}", _over(sva, method, kind, "pearson"), "r")
+        session.measure(f"input_ig_pearson_{name}", _over(ioi, INPUT_IG, kind, "pearson"), "r")
+    session.measure("node_ig_pearson_mlp", _over(ioi, NODE_IG, "mlp", "pearson"), "r")
+    session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi])
+    session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi])
+    seconds = {m: np.array([float(b["seconds"].sel(estimator=m)) for b in ioi]) for m in METHODS}
+    exact = np.array([float(batch["exact_seconds"]) for batch in ioi])
+    session.measure("relevance_seconds", seconds["relevance"], "s")
+    session.measure("exact_time_over_relevance", exact / seconds["relevance"])
+    session.measure(
+        "relevance_time_over_attribution", seconds["relevance"] / seconds["attribution"]
+    )
+    for name in ("conservation_error", "forward_difference"):
+        session.measure(name, float(rules[name]), exact=True)
+    for name in ("forward_passes", "backward_passes"):
+        session.measure(f"relevance_{name}", float(rules[name]), exact=True)
+    distances = {
+        "relevance": "relevance",
+        "attribution": "attribution",
+        "ig": NODE_IG,
+        "input_ig": INPUT_IG,
+        "random": "random",
+    }
+    for name, method in distances.items():
+        away = [abs(1 - c["faithfulness"].sel(estimator=method)).mean().item() for c in circuits]
+        session.measure(f"circuit_distance_{name}", away)
+        left = [abs(c["completeness"].sel(estimator=method)).mean().item() for c in circuits]
+        session.measure(f"circuit_left_{name}", left)
+    ratio = [
+        float(c["seconds"].sel(estimator=NODE_IG) / c["seconds"].sel(estimator="relevance"))
+        for c in circuits
+    ]
+    session.measure("circuit_time_ig_over_relevance", ratio)
+    if families:
+        for kind, name in KINDS.items():
+            r = [f["agreement"].sel(kind=kind, measure="pearson") for f in families]
+            gains = [x.sel(estimator="relevance") - x.sel(estimator="attribution") for x in r]
+            session.measure(
+                f"family_gain_{name}",
+                np.stack([gain.to_numpy() for gain in gains], axis=1),
+                "r",
+                along=range(len(families)),
+                along_name="model",
+            )
+
+
+def notes(
+    session: Session, config: Config, ioi: Sequence[xr.Dataset], sva: Sequence[xr.Dataset]
+) -> None:
+    """Say what a reader must know to read the numbers."""
+    for task, batches in (("IOI", ioi), ("agreement", sva)):
+        preferred = 100 * np.mean([float(batch["preferred"]) for batch in batches])
+        predicted = 100 * np.mean([float(batch["predicted"]) for batch in batches])
+        session.note(
+            f"{task}: the model prefers the right answer in {preferred:.0f} % of the prompts, and "
+            f"predicts it before every other token in {predicted:.0f} %."
+        )
+    session.note(
+        "Correlations run over all layers and positions of the map averaged over a batch, as in the "
+        "paper; positions before the prompts differ score zero in every method and count too."
+    )
+    session.note(
+        "Circuits are made of heads and MLP neurons, the paper's of sparse-autoencoder features: "
+        "no autoencoder of a model this small is at hand."
+    )
+    if config.model == "smollm2-135m-instruct":
+        session.note(
+            "The paper's table has GPT-2, Pythia, Qwen2 and Gemma 2; this run has a Llama-class "
+            "model of 135M parameters."
+        )
+
+
+def _agreement(
+    model: LanguageModel,
+    pairs: PromptPairs,
+    estimates: dict[str, Callable[[], xr.Dataset]],
+    config: Config,
+    session: Session,
+    label: str,
+) -> xr.Dataset:
+    """Compare estimates with exact patching of the same pairs, averaged over the batch."""
+    results: dict[str, xr.Dataset] = {}
+    seconds: dict[str, float] = {}
+    with session.progress(label, len(pairs) + len(estimates)) as advance:
+        for name, estimate in estimates.items():
+            results[name], seconds[name] = _timed(estimate)
+            advance()
+        exact, exact_seconds = _timed(
+            lambda: activation_patching(
+                model, pairs, layers=config.layers or None, progress=advance
+            )
+        )
+    truth = exact.mean("pair")
+    values = np.full((len(results), len(KINDS), len(MEASURES)), np.nan)
+    for row, result in enumerate(results.values()):
+        for column, kind in enumerate(KINDS):
+            if kind in result:
+                means = (truth[kind].to_numpy(), result[kind].mean("pair").to_numpy())
+                measured = agreement(*(mean.reshape(1, -1) for mean in means))
+                values[row, column] = [measured[measure][0] for measure in MEASURES]
+    preferred, predicted = accuracy(model, pairs)
+    shown = {"exact": exact, **{n: results[n] for n in ("attribution", "relevance")}}
+    maps = [[shown[n][kind].mean("pair").to_numpy() for kind in KINDS] for n in shown]
+    return xr.Dataset(
+        {
+            "agreement": (("estimator", "kind", "measure"), values),
+            "seconds": ("estimator", list(seconds.values())),
+            "exact_seconds": exact_seconds,
+            "maps": (("shown", "kind", "layer", "position"), np.array(maps)),
+            "preferred": float(preferred.float().mean()),
+            "predicted": float(predicted.float().mean()),
+        },
+        coords={
+            "estimator": list(results),
+            "kind": list(KINDS),
+            "measure": list(MEASURES),
+            "shown": list(shown),
+            "layer": exact["layer"].to_numpy(),
+            "token": ("position", list(pairs.tokens)),
+        },
+        attrs={"prompts": len(pairs)},
+    )
+
+
+def _over(batches: Sequence[xr.Dataset], method: str, kind: str, measure: str) -> np.ndarray:
+    """Return one number a batch."""
+    at = {"estimator": method, "kind": kind, "measure": measure}
+    return np.array([float(batch["agreement"].sel(at)) for batch in batches])
+
+
+def _timed(work: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, float]:
+    start = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - start
+
+
+def _passes(model: LanguageModel, pairs: PromptPairs) -> tuple[int, int]:
+    """Count the passes over the prompts in one call of relevance patching."""
+    counts = {"forward": 0, "backward": 0}
+    first = model.model.get_submodule(_first_block(model))
+
+    def forward(_: object, args: tuple[torch.Tensor, ...]) -> None:
+        if len(args[0]) == len(pairs):  # not the probes that recognise layers
+            counts["forward"] += 1
+
+    def backward(*_: object) -> None:
+        counts["backward"] += 1
+
+    with ExitStack() as stack:
+        stack.callback(first.register_forward_pre_hook(forward).remove)
+        stack.callback(first.register_full_backward_pre_hook(backward).remove)
+        relevance_patching(model, pairs)
+    return counts["forward"], counts["backward"]
+
+
+def _first_block(model: LanguageModel) -> str:
+    from axonal.activations import Sites
+
+    return Sites.of(model.model).residual(0).path
