@@ -51,6 +51,18 @@ def test_vectorised_bits_do_not_depend_on_the_backend(backend):
     assert data.equals(reference)
 
 
+def test_blocks_are_cut_by_the_grid_and_not_by_the_workers():
+    def length(a):
+        return np.full(len(a), len(a))
+
+    one, three = (
+        sweep(length, {"a": range(1000)}, vectorized=True, backend="threads", jobs=jobs)
+        for jobs in (1, 3)
+    )
+    assert one.equals(three)
+    assert set(one["value"].values) == {64, 1000 % 64}
+
+
 def test_a_local_dask_cluster_of_two_workers_gives_the_same_bits():
     from distributed import Client, LocalCluster
 

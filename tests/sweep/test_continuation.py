@@ -96,6 +96,27 @@ def test_steep_scales_do_not_hide_a_fold():
     )
 
 
+def test_two_folds_closer_than_a_step_are_found_with_smaller_steps():
+    """Near a cusp, x^3 - gap x + u has folds at u = ±2 (gap / 3)^1.5."""
+    gap = 1e-5
+    curve = continue_curve(
+        lambda x, u: x**3 - gap * x + u, 1.0, gap - 1.0, within=(-1.0, 1.0), largest_step=0.002
+    )
+    exact = 2 * (gap / 3) ** 1.5
+    np.testing.assert_allclose([f.parameter for f in curve.folds], [exact, -exact], rtol=1e-6)
+
+
+def test_steps_shorten_where_the_curve_turns_so_that_no_fold_is_missed():
+    """u = x + 2 sin(k x) / k turns back wherever cos(k x) = -1/2."""
+    k = 100.0
+    turns = np.arange(-20, 21)[:, None] * 2 * np.pi + np.array([-2, 2]) * np.pi / 3
+    folds = np.sort((turns / k + 2 * np.sin(turns) / k).ravel())
+    curve = continue_curve(lambda x, u: u - x - 2 * np.sin(k * x) / k, 0.0, 0.0, within=(-1.0, 1.0))
+    np.testing.assert_allclose(
+        np.sort([f.parameter for f in curve.folds]), folds[abs(folds) <= 1], rtol=1e-9, atol=1e-12
+    )
+
+
 def test_one_direction_starts_where_it_was_told():
     curve = continue_curve(cubic, 1.3, -1.0, within=(-1.5, 1.0), direction="up")
     assert curve.ended == ("start", "range")

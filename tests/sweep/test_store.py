@@ -77,6 +77,16 @@ def test_a_second_call_computes_nothing_and_gives_the_same_bits(tmp_path):
     assert again.equals(first)
     assert len(calls) == 12
     assert reused(again) == 12
+    seen = []
+    sweep(
+        model,
+        {"a": range(6)},
+        repeats=2,
+        store=tmp_path,
+        version="1",
+        progress=lambda *n: seen.append(n),
+    )
+    assert seen == [(12, 12)]
 
 
 def draw(a, rng, scale=1.0, b=0):

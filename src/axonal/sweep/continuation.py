@@ -94,7 +94,8 @@ def continue_curve(
         Size of each unknown, by which steps are measured: max(1, start) if left out. The
         parameter's is the width of ``within``.
     step, largest_step
-        First and largest step along the curve, in those units.
+        First and largest step along the curve, in those units. Steps shorten where the curve turns;
+        two folds within one step, near a cusp, can be missed: lower ``largest_step`` there.
     points
         Most points in each direction.
     tolerance
