@@ -10,6 +10,7 @@ ratio, and the best few peaks are refined by Newton's method with the exact Hess
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ SHARE, CLOSE = 0.5, 3.0
 #: Newton's method takes its last step when that can gain less than this (in units of ln L).
 ENOUGH = 1e-6
 LONGEST = 60
-#: The scan has at most this many positions, and works on this many weights at a time.
+#: The scan has at most this many positions, and computes this many weights at a time.
 FINEST, LARGEST = 4001, 1 << 18
 
 
@@ -156,20 +157,11 @@ def _scan(
     ``g ln(1 + rho E)``, exact where g is 0 or 1. Receptors are pooled in bins finer than the
     profile changes.
     """
-    step = profile.resolution(half_width) / 2
-    grid = np.linspace(0, receptors.length, min(int(np.ceil(receptors.length / step)) + 1, FINEST))
-    _, bins = np.unique(np.floor(receptors.positions / (step / 2)), return_inverse=True)
-    centres = np.bincount(bins, receptors.positions) / np.bincount(bins)
+    grid, bins, weights = _landscape(receptors, profile, half_width)
     unbound = np.bincount(bins, evidence.unbound)
-    gains = np.stack([np.bincount(bins, evidence.gain_of_ratio(rho)) for rho in ratios])
-    time, scores = np.empty((len(ratios), len(grid))), np.empty((len(ratios), len(grid)))
-    rows = max(1, LARGEST // len(centres))
-    for first in range(0, len(grid), rows):
-        here = slice(first, first + rows)
-        away = receptors.displacement(grid[here, None], centres)
-        weights = profile.at(away, half_width).value  # (grid, bins)
-        time[:, here] = unbound.sum() + ratios[:, None] * (weights @ unbound)
-        scores[:, here] = gains @ weights.T - evidence.intervals * np.log(time[:, here])
+    gains = np.stack([np.bincount(bins, row) for row in evidence.gains_of_ratios(ratios)])
+    time = unbound.sum() + ratios[:, None] * (weights @ unbound)  # (ratios, grid)
+    scores = gains @ weights.T - evidence.intervals * np.log(time)
 
     best = scores.argmax(axis=0)
     height = scores.max(axis=0)
@@ -185,6 +177,27 @@ def _scan(
         spurious = evidence.intervals / (evidence.kinetics.binding * time[best[place], place])
         starts.append(np.array([ratio * spurious, spurious, grid[place]]))
     return starts
+
+
+@lru_cache(maxsize=4)
+def _landscape(
+    receptors: ReceptorArray, profile: Profile, half_width: float
+) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """Return positions to scan, each receptor's bin, and g of every bin at every position.
+
+    The same for every record of an array, so kept for the next ones.
+    """
+    step = profile.resolution(half_width) / 2
+    grid = np.linspace(0, receptors.length, min(int(np.ceil(receptors.length / step)) + 1, FINEST))
+    _, bins = np.unique(np.floor(receptors.positions / (step / 2)), return_inverse=True)
+    centres = np.bincount(bins, receptors.positions) / np.bincount(bins)
+    weights = np.empty((len(grid), len(centres)))
+    rows = max(1, LARGEST // len(centres))
+    for first in range(0, len(grid), rows):
+        here = slice(first, first + rows)
+        away = receptors.displacement(grid[here, None], centres)
+        weights[here] = profile.at(away, half_width).value
+    return grid, bins, weights
 
 
 def _climb(

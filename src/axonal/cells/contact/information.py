@@ -34,6 +34,8 @@ Floats = NDArray[np.float64]
 ALIKE = 0.9
 #: c below this share of c' is treated as this share; its weight g² in every sum is then 1e-24.
 FAINT = 1e-12
+#: Sums of terms that cancel to less than this share of them are taken as zero.
+ROUNDING = 1e-13
 #: A bound from a matrix worse conditioned than this is rounding error.
 SINGULAR = 1e12
 
@@ -68,6 +70,10 @@ class ReceptorInformation:
         mixed = (self.mixed * d_correct) @ d_spurious.T
         information = (self.correct * d_correct) @ d_correct.T + mixed + mixed.T
         information += (self.spurious * d_spurious) @ d_spurious.T
+        # What is left of terms that cancel is rounding error: no information.
+        terms = (self.correct * d_correct**2 + self.spurious * d_spurious**2).sum(axis=1)
+        nothing = np.diag(information) < ROUNDING * terms
+        information[nothing], information[:, nothing] = 0, 0
         return (information + information.T) / 2  # exactly symmetric
 
 

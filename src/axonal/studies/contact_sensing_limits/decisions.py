@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from axonal.lab import Session
     from axonal.studies.contact_sensing_limits.study import Config
 
-CURVES = (1.0, 0.8, 0.5)
-
 
 def by_width(config: Config, session: Session) -> None:
     """False negatives and error areas against the half-width (figures 4a, 5a, 5d)."""
     swept = _sweep(
-        config, session, "decisions_by_width", {"alpha": CURVES, "sigma": config.detection_widths}
+        config,
+        session,
+        "decisions_by_width",
+        {"alpha": config.curves, "sigma": config.detection_widths},
     )
     missed = (swept.present < config.threshold).mean("trial")
     widths = np.array(config.detection_widths)
@@ -145,10 +146,10 @@ def by_time(config: Config, session: Session) -> None:
         alpha=1.0,
     )
     areas = batch_areas(swept.present, swept.absent).T
-    session.measure("auc_by_time", areas, along=config.detection_times, along_name="T (s)")
+    session.measure("auc_by_duration", areas, along=config.detection_times, along_name="T (s)")
     published = nearest_values(*curve("auc", "auc_det", "T"), at=np.array(config.detection_times))
     session.measure(
-        "auc_by_time_published",
+        "auc_by_duration_published",
         published,
         along=config.detection_times,
         along_name="T (s)",
@@ -168,8 +169,8 @@ def micron_contact(config: Config, session: Session) -> None:
         alpha=1.0,
     )
     areas = batch_areas(swept.present, swept.absent)
-    session.measure("auc_micron_one_second", areas[0])
-    session.measure("auc_micron_ten_seconds", areas[1])
+    session.measure("auc_micron_1s", areas[0])
+    session.measure("auc_micron_10s", areas[1])
 
 
 def _sweep(
