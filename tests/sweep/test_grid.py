@@ -108,6 +108,7 @@ def shapes(a, b=0):
         ({("a", "b"): Follow([1, 2])}, {}, "one parameter with plain values"),
         ({"a": [1]}, {"repeats": 3}, "no parameter 'rng'"),
         ({"a": [1]}, {"backend": "proceses"}, "did you mean processes.*serial"),
+        ({"a": [1]}, {"backend": "slurm"}, "pass an executor"),
         ({"a": [1]}, {"jobs": 0}, "jobs = 0"),
         ({"a": [1]}, {"on_error": "ignore"}, "'record' or 'raise'"),
         ({"a": [1]}, {"progress": "bar"}, "'text', 'json' or a function"),

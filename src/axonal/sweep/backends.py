@@ -20,7 +20,7 @@ from typing import Any
 
 from axonal.errors import InputError, nearest, require
 
-BACKENDS = ("serial", "threads", "processes", "dask", "ray")
+Submit = Callable[..., Any]
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -35,7 +35,7 @@ class Pool:
     """An open backend: how to submit, how many tasks run at once, whether they leave the process."""
 
     name: str
-    submit: Callable[..., Any]
+    submit: Submit
     width: int
     remote: bool
 
@@ -70,32 +70,20 @@ def open_pool(backend: Any, jobs: int) -> Iterator[Pool]:
         yield Pool(type(backend).__name__, executor.submit, jobs, remote=True)
         return
     word = {"loky": "processes"}.get(backend, backend)
+    if word == "slurm":
+        raise InputError(
+            "backend 'slurm': a cluster needs to know its partition and limits, so pass an executor: "
+            "submitit.AutoExecutor(folder) after update_parameters(...)"
+        )
     if word not in BACKENDS:
         raise InputError(
-            f"unknown backend {backend!r}: {nearest(backend, BACKENDS)}"
-            + f" (there are {', '.join(BACKENDS)}, or pass an executor)"
+            f"unknown backend {backend!r}: {nearest(backend, BACKENDS)} (there are "
+            f"{', '.join(BACKENDS)}, or pass an executor)"
         )
     with ExitStack() as stack:
-        if word == "serial":
-            yield Pool(word, _submit_now, 1, remote=False)
-        elif word == "threads":
-            yield Pool(
-                word, stack.enter_context(cf.ThreadPoolExecutor(jobs)).submit, jobs, remote=False
-            )
-        elif word == "processes":
-            from joblib.externals.loky import get_reusable_executor
-
-            def submit(*task: Any) -> cf.Future[Any]:  # after a crash there is a new executor
-                one = dict.fromkeys(THREAD_VARIABLES, "1")
-                return get_reusable_executor(jobs, env=one).submit(*task)
-
-            yield Pool(word, submit, jobs, remote=True)
-        elif word == "dask":
-            yield Pool(
-                word, _dask_client(stack, jobs).get_executor(pure=False).submit, jobs, remote=True
-            )
-        else:
-            yield Pool(word, _ray_submit(stack, jobs), jobs, remote=True)
+        submit = BACKENDS[word](stack, jobs)
+        here = word in ("serial", "threads")
+        yield Pool(word, submit, 1 if word == "serial" else jobs, remote=not here)
 
 
 def wait_any(futures: Sequence[Any]) -> list[Any]:
@@ -146,28 +134,47 @@ def _pin_threads(stack: ExitStack) -> None:
         torch.set_num_threads(1)
 
 
-def _submit_now(function: Callable[..., Any], *args: Any) -> cf.Future[Any]:
-    future: cf.Future[Any] = cf.Future()
-    try:
-        future.set_result(function(*args))
-    except Exception as error:
-        future.set_exception(error)
-    return future
+def _serial(stack: ExitStack, jobs: int) -> Submit:
+    del stack, jobs
+
+    def submit(function: Callable[..., Any], *args: Any) -> cf.Future[Any]:
+        future: cf.Future[Any] = cf.Future()
+        try:
+            future.set_result(function(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    return submit
 
 
-def _dask_client(stack: ExitStack, jobs: int) -> Any:
+def _threads(stack: ExitStack, jobs: int) -> Submit:
+    return stack.enter_context(cf.ThreadPoolExecutor(jobs)).submit
+
+
+def _processes(stack: ExitStack, jobs: int) -> Submit:
+    del stack
+    from joblib.externals.loky import get_reusable_executor
+
+    one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
+    # asked for at each task: after a crash it is a new one
+    return lambda *task: get_reusable_executor(jobs, env=one_thread).submit(*task)
+
+
+def _dask(stack: ExitStack, jobs: int) -> Submit:
     distributed: Any = require("distributed", "cluster")
     try:
-        return distributed.get_client()
+        client = distributed.get_client()
     except ValueError:
         cluster = distributed.LocalCluster(
             n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=40
         )
         stack.enter_context(cluster)
-        return stack.enter_context(distributed.Client(cluster))
+        client = stack.enter_context(distributed.Client(cluster))
+    return client.get_executor(pure=False).submit
 
 
-def _ray_submit(stack: ExitStack, jobs: int) -> Callable[..., cf.Future[Any]]:
+def _ray(stack: ExitStack, jobs: int) -> Submit:
     ray: Any = require("ray", "ray")
     if not ray.is_initialized():
         ray.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False)
@@ -178,3 +185,12 @@ def _ray_submit(stack: ExitStack, jobs: int) -> Callable[..., cf.Future[Any]]:
 
 def _apply(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
+
+
+BACKENDS: dict[str, Callable[[ExitStack, int], Submit]] = {
+    "serial": _serial,
+    "threads": _threads,
+    "processes": _processes,
+    "dask": _dask,
+    "ray": _ray,
+}
