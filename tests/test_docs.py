@@ -26,7 +26,8 @@ def test_every_python_block_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__docs__"}
     for number, source in enumerate(blocks(page), start=1):
-        exec(compile(source, f"{page.name}, block {number}", "exec"), namespace)
+        code = compile(source, f"{page.name}, block {number}", "exec", dont_inherit=True)
+        exec(code, namespace)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,23 @@ def environment(seed: int) -> dict[str, Any]:
     }
 
 
-def complete(begun: dict[str, Any]) -> dict[str, Any]:
-    """Add what is known only once torch is loaded: its threads and the accelerator."""
+def complete(begun: dict[str, Any], names: Iterable[str] = ()) -> dict[str, Any]:
+    """Add what is known only after the run: where its models came from, threads, accelerator.
+
+    Parameters
+    ----------
+    begun
+        What `environment` gave.
+    names
+        What the run may have used; names of assets that are on this machine are kept, with the
+        origin of their files (the same model from another origin has other weights).
+    """
+    from axonal import assets
+
+    known = {asset.name for asset in assets.known()}
+    origins = {name: assets.status(name).origin for name in dict.fromkeys(names) if name in known}
+    used = {name: origin for name, origin in origins.items() if origin}
+    begun = {**begun, "assets": used} if used else begun
     torch = sys.modules.get("torch")
     if torch is None:
         return begun

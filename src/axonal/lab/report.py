@@ -152,6 +152,7 @@ def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     labels = {
         "axonal": "axonal",
         "commit": "commit",
+        "assets": "models and data",
         "python": "Python",
         "packages": "packages",
         "platform": "platform",
@@ -164,7 +165,11 @@ def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, label in labels.items():
         value = environment.get(key)
-        if isinstance(value, Mapping):
+        if key == "assets":
+            if not value:
+                continue  # a run without models or data has nothing to tell
+            value = "; ".join(f"{name}: {origin}" for name, origin in value.items())
+        elif isinstance(value, Mapping):
             value = ", ".join(f"{name} {version}" for name, version in value.items())
         rows.append((label, "none" if value in (None, "") else str(value)))
     return rows

@@ -164,7 +164,9 @@ def _conclude(study: Study[Any], run: Run, seconds: float) -> None:
     from axonal.lab.report import write_report
 
     write_json(run.folder / "claims.json", judge_claims(study, run))
-    write_json(run.folder / "environment.json", complete(run.environment))
+    settings = [value for value in run.config.values() if isinstance(value, str)]
+    used = complete(run.environment, [*study.requires, *settings])
+    write_json(run.folder / "environment.json", used)
     runs.describe(run, seconds=seconds, finished=_now(), sha256=seal(run))
     write_report(run)
 
