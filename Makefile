@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: study test lint types imports docs tests serve-docs clean
+.PHONY: study test lint types imports docs tests claims serve-docs clean
 .DELETE_ON_ERROR:
 
 study: .venv/installed
@@ -29,6 +29,10 @@ docs: .venv/installed
 # The workers are the parallelism here: two threads in each would only wait for one another.
 tests: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# The ledger's page, from the runs in runs/: after running the studies whose verdicts it shows.
+claims: .venv/installed
+	$(BIN)/axonal claims --json | $(BIN)/python docs/hooks/ledger.py > docs/claims.md
 
 serve-docs: .venv/installed
 	$(BIN)/mkdocs serve
