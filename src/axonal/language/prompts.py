@@ -180,8 +180,9 @@ def continuation(tokenizer: PreTrainedTokenizerBase, prompt: str, text: str) -> 
 
 
 def is_single_token(tokenizer: PreTrainedTokenizerBase, word: str) -> bool:
-    """Tell whether a word, after a space, is one token of the tokenizer."""
-    return len(continuation(tokenizer, "the", f" {word}")) == 1
+    """Tell whether a word, after a space, is one known token of the tokenizer."""
+    ids = continuation(tokenizer, "the", f" {word}")
+    return len(ids) == 1 and ids[0] != tokenizer.unk_token_id
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -190,6 +191,8 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def _answer(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str, first: bool) -> int:
     ids = continuation(tokenizer, prompt, answer)
+    if tokenizer.unk_token_id in ids:
+        raise InputError(f"The tokenizer does not know the answer {answer!r}: choose another word.")
     if not ids or (len(ids) > 1 and not first):
         pieces = [tokenizer.decode([i]) for i in ids]
         raise InputError(

@@ -114,6 +114,11 @@ class MeanAblation:
         and corrupted prompts, the metric on the clean ones.
     metric
         Default: the logit difference.
+
+    Attributes
+    ----------
+    shapes
+        Of the scores of heads and of neurons: ``(layers, heads)`` and ``(layers, neurons)``.
     """
 
     def __init__(
@@ -136,9 +141,10 @@ class MeanAblation:
         states = record(self._model, {"input_ids": both, "use_cache": False}, sites)
         self._means = {site: value.mean(dim=0) for site, value in states.items()}
         self._whole = self._run({})
-        units = {kind: (self._sites.blocks, self._units(kind)) for kind in ("heads", "neurons")}
-        self.empty = Circuit(np.zeros(units["heads"], bool), np.zeros(units["neurons"], bool))
-        self._empty = self.metric(self.empty)
+        neurons = self._means[self._sites.neurons(0)].shape[-1]
+        layers = self._sites.blocks
+        self.shapes = (layers, self._sites.heads_per_block), (layers, neurons)
+        self._empty = self.metric(Circuit(*(np.zeros(shape, dtype=bool) for shape in self.shapes)))
         if abs((self._whole - self._empty).mean().item()) < 1e-6:
             raise InputError(
                 "Ablating every head and neuron leaves the metric as it is, so faithfulness has no "
@@ -174,11 +180,6 @@ class MeanAblation:
             heads = self._sites.heads(layer)
             yield "heads", layer, Site(heads.path, heads.side)
             yield "neurons", layer, self._sites.neurons(layer)
-
-    def _units(self, kind: str) -> int:
-        if kind == "heads":
-            return self._sites.heads_per_block
-        return self._means[self._sites.neurons(0)].shape[-1]
 
     @torch.no_grad()
     def _run(self, edits: dict[Site, Edit]) -> Tensor:

@@ -120,7 +120,11 @@ def circuit(model: LanguageModel, config: Config, session: Session, index: int) 
         sva(model.tokenizer, count, seed=session.seed_for(f"{what} {index}"), structure=structure)
         for what, count in (("found", config.circuit_pairs), ("test", config.circuit_tests))
     )
-    options: dict[str, Any] = {"kinds": ["heads", "neurons"], "direction": "noising"}
+    options: dict[str, Any] = {
+        "kinds": ["heads", "neurons"],
+        "direction": "noising",
+        "layers": config.layers or None,
+    }
     finders: dict[str, Callable[[], xr.Dataset]] = {
         "relevance": lambda: relevance_patching(model, found, **options),
         "attribution": lambda: attribution_patching(model, found, **options),
@@ -135,11 +139,11 @@ def circuit(model: LanguageModel, config: Config, session: Session, index: int) 
     with session.progress(f"circuits {index + 1}", len(CIRCUIT_METHODS)) as advance:
         for row, method in enumerate(CIRCUIT_METHODS):
             if method == "random":
-                shapes = (ablation.empty.heads.shape, ablation.empty.neurons.shape)
-                heads, neurons = (rng.random(size) for size in shapes)
+                heads, neurons = (rng.random(size) for size in ablation.shapes)
             else:
                 scores, seconds[row] = _timed(finders[method])
-                heads, neurons = unit_scores(scores)
+                heads, neurons = (np.zeros(size) for size in ablation.shapes)
+                heads[scores["layer"]], neurons[scores["layer"]] = unit_scores(scores)
             for column, size in enumerate(config.circuit_sizes):
                 chosen = top_circuit(heads, neurons, size)
                 faithful[row, column] = ablation.faithfulness(chosen)

@@ -75,7 +75,7 @@ study = Study(
     config=Config,
     presets={
         "smoke": {
-            "layers": (2, 12, 22),
+            "layers": (16, 24),
             "batches": 2,
             "pairs": 1,
             "agreement_batches": 2,
