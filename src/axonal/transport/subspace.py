@@ -75,7 +75,8 @@ def captured(basis: Tensor | None, difference: Tensor) -> float:
     if basis is None:
         return 1.0
     whole = float(difference.square().sum())
-    return float((difference @ basis).square().sum()) / whole if whole > 0 else 1.0
+    inside = float((difference @ basis).square().sum())
+    return min(inside / whole, 1.0) if whole > 0 else 1.0
 
 
 def mean_difference(source: Tensor, target: Tensor) -> Tensor:
