@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 #: The scan's largest ratio c0/c' (chi = 97 %), and the factor between its ratios.
 HIGHEST, FACTOR = 30.0, 3.2
 #: Peaks of the scan that are refined.
-PEAKS = 4
+PEAKS = 6
 #: A peak is refined when its gain over no contact is this share of the best, or this close to it.
 SHARE, CLOSE = 0.5, 3.0
 #: Newton's method takes its last step when that can gain less than this (in units of ln L).

@@ -72,7 +72,7 @@ def by_likeness(config: Config, session: Session) -> None:
         ),
         caption="Least error of any unbiased estimate (lines) and error of the estimator (dots with "
         "standard errors) against how alike the ligands are, with the paper's theory (dashed) and "
-        "simulations (open). Half-width 10 µm, T = 10 s. Below alpha = 0.1 the paper's line for x0 "
+        "simulations (crosses). Half-width 10 µm, T = 10 s. Below alpha = 0.1 the paper's line for x0 "
         "is a failure of its quadrature.",
         alt="Errors of c_t, chi and x0 rise with alpha for three fractions chi",
     )
@@ -195,7 +195,7 @@ def by_time(config: Config, session: Session) -> None:
         figures.draw_variance(grid, lines["long"], lines["finite"], swept.c_t),
         caption="Variance of c_t against measuring time. The bound proportional to 1/T (dashed) holds "
         "only for long T; the exact bound (solid) holds at any T for records cut at T (dots). The "
-        "paper's points (open) are reproduced by its rule of keeping the last pair whole (squares).",
+        "paper's points (crosses) are reproduced by its rule of keeping the last pair whole (squares).",
         alt="Variance of the concentration falls with time, slower than 1/T at first",
     )
 

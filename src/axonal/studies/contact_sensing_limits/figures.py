@@ -45,7 +45,7 @@ def draw_errors(
     published: str = "errors",
 ) -> Figure:
     """Draw bounds (curve, grid, 3) and simulated errors of c_t, chi and x0, one panel each."""
-    figure, panels = _panels(3)
+    figure, panels = _panels(3, height=8.0, stacked=True)
     other = "chi" if along == "alpha" else "alpha"
     symbol = {"chi": "χ", "alpha": "α"}[other]
     for place, ((quantity, label), axes) in enumerate(zip(QUANTITIES, panels, strict=True)):
@@ -58,24 +58,29 @@ def draw_errors(
             )
             _paper(axes, colour, published, quantity, along, "line", {other: value})
             _paper(axes, colour, published, quantity, along, "marker", {other: value})
-        axes.set(xlabel=WORDS[along], ylabel=label)
-        if along == "sigma" and quantity != "sd_x0":
+        axes.set_ylabel(label)
+        if along == "sigma":
             axes.set_yscale("log")
             _plain_log(axes)
         else:
             axes.set_ylim(bottom=0)
-    panels[0].legend(loc="best")
+    panels[-1].set_xlabel(WORDS[along])
+    panels[0].plot([], [], "--", color="0.4", linewidth=0.9, label="paper, theory")
+    panels[0].plot([], [], "x", color="0.4", markersize=4, label="paper, simulation")
+    panels[0].legend(loc="best", fontsize=8)
     return figure
 
 
 def draw_density(shown: Mapping[str, tuple[Floats, Floats, Floats]]) -> Figure:
     """Draw ligand (1/µm²) and position information (1/µm³) along the perimeter, by profile."""
-    figure, (above, below) = _stacked()
+    figure, (above, below) = _panels(2, height=4.2, stacked=True)
     for number, (label, (where, ligand, density)) in enumerate(shown.items()):
         above.plot(where, ligand, color=PALETTE[number], label=label)
-        below.plot(where, density, color=PALETTE[number])
+        below.semilogy(where, density, color=PALETTE[number])
     above.set(ylabel="ligand (1/µm²)", xlim=(25, 75))
-    below.set(xlabel="position on the perimeter (µm)", ylabel="information (1/µm³)", ylim=0)
+    below.set(
+        xlabel="position on the perimeter (µm)", ylabel="information (1/µm³)", ylim=(1e-3, 10)
+    )
     above.legend(loc="upper right")
     return figure
 
@@ -135,24 +140,19 @@ def draw_areas(along: str, swept: xr.Dataset, known: Floats | None = None) -> Fi
     figure, (axes,) = _panels(1)
     area, low, high = pooled_areas(swept.present, swept.absent)
     x = swept[along].values
-    seen = area > 0
-    axes.errorbar(
-        x[seen],
-        area[seen],
-        (area - low, high - area)[0][seen] * 0,
-        fmt="o",
-        color=PALETTE[0],
-        label="ours",
-    )
-    axes.vlines(x, np.maximum(low, 1e-7), high, color=PALETTE[0])
-    axes.plot(x[~seen], high[~seen], "v", color=PALETTE[0], markerfacecolor="white")
+    seen, floor = area > 0, 2e-6
+    axes.plot(x[seen], area[seen], "o", color=PALETTE[0], label="ours")
+    axes.vlines(x[seen], np.maximum(low[seen], floor), high[seen], color=PALETTE[0])
+    axes.plot(x[~seen], high[~seen], "v", color=PALETTE[0], label="ours, at most")
     if known is not None:
-        axes.plot(x, known, "--", color="0.5", linewidth=1, label="position known")
+        axes.plot(
+            x, np.maximum(known, floor / 2), "--", color="0.5", linewidth=1, label="position known"
+        )
     figure_name = "auc" if along == "sigma" else "auc_chi"
     where, values = curve(figure_name, "auc_det", along)
     shown = values > 0
     axes.plot(where[shown], values[shown], "x-", color=PALETTE[1], linewidth=1, label="paper")
-    axes.set(yscale="log", ylim=(2e-6, 1), xlabel=WORDS[along], ylabel="area of errors")
+    axes.set(yscale="log", ylim=(floor, 1), xlabel=WORDS[along], ylabel="area of errors")
     axes.legend(loc="best")
     return figure
 
@@ -190,17 +190,17 @@ def draw_trade_off(swept: xr.Dataset, widths: Sequence[float]) -> Figure:
 def draw_ratios(swept: xr.Dataset, threshold: float) -> Figure:
     """Draw histograms of sqrt(2 lambda) with and without a contact, one panel a half-width."""
     shown = [sigma for sigma in swept.sigma.values if sigma < 30][:4]
-    figure, panels = _panels(len(shown), share=True)
-    bins = np.linspace(0, 12, 31).tolist()
+    figure, panels = _panels(len(shown), height=1.5 * len(shown) + 0.6, stacked=True)
+    bins = np.linspace(0, 11, 34).tolist()
     for axes, sigma in zip(panels, shown, strict=True):
         for name, colour in (("absent", PALETTE[1]), ("present", PALETTE[0])):
             values = np.sqrt(2 * np.maximum(swept[name].sel(sigma=sigma).values.ravel(), 0))
-            axes.hist(values, bins=bins, density=True, color=colour, alpha=0.6, label=name)
+            axes.hist(values, bins=bins, density=True, color=colour, alpha=0.6)
         axes.axvline(np.sqrt(2 * threshold), color="0.3", linewidth=1, linestyle="--")
-        axes.set_title(f"σ = {sigma:g} µm")
-        axes.set(xlabel="√(2λ)")
-    panels[0].set_ylabel("density")
-    panels[0].legend(labels=["no contact", "contact"])
+        axes.set_title(f"σ = {sigma:g} µm", y=0.75, x=0.98, loc="right", fontsize=9)
+        axes.set_yticks([])
+    panels[0].legend(["threshold", "no contact", "contact"], loc="upper center")
+    panels[-1].set_xlabel("square root of twice the likelihood ratio, √(2λ)")
     return figure
 
 
@@ -259,16 +259,9 @@ def _plain_log(axes: Axes) -> None:
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
-def _panels(count: int, height: float = 3.4, *, share: bool = False) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, height: float = 3.4, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:
+    """Open panels in one column, on one horizontal axis where they are stacked."""
     import matplotlib.pyplot as plt
 
-    width = 5.6 if count == 1 else 3.2 * count
-    figure, axes = plt.subplots(1, count, figsize=(width, height), sharey=share, squeeze=False)
-    return figure, list(axes[0])
-
-
-def _stacked() -> tuple[Figure, list[Axes]]:
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(2, 1, figsize=(5.6, 4.2), sharex=True)
-    return figure, list(axes)
+    figure, axes = plt.subplots(count, 1, figsize=(5.6, height), sharex=stacked, squeeze=False)
+    return figure, list(axes[:, 0])

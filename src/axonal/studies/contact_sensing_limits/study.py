@@ -8,6 +8,7 @@ paper's own curves.
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, PositiveFloat, field_validator
@@ -89,14 +90,14 @@ class Config(StudyConfig):
     @classmethod
     def _has_both_ends(cls, curves: Grid) -> Grid:
         if not {0.5, 1.0} <= set(curves):
-            raise ValueError(f"the claims speak of alpha = 0.5 and 1; got only {curves}")
+            raise ValueError("0.5 and 1 among them, of which the claims speak")
         return curves
 
     @field_validator("widths", "detection_widths", "gaussian_widths", "alphas", "times")
     @classmethod
     def _ascends(cls, values: Grid) -> Grid:
-        if len(values) < 2 or any(b <= a for a, b in zip(values, values[1:], strict=False)):
-            raise ValueError(f"needs at least two values, ascending; got {values}")
+        if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
+            raise ValueError("two values or more that ascend")
         return values
 
 
