@@ -198,6 +198,7 @@ def test_latents_may_be_read_after_the_step() -> None:
         (lambda: Dictionary(torch.ones(4, 2), torch.ones(2, 4)), r"both \(latents, width\)"),
         (lambda: Dictionary(torch.ones(4, 2), torch.ones(4, 2), k=3), "k goes with"),
         (lambda: Dictionary(torch.ones(4, 2), torch.ones(4, 2), activation="tanh"), "known are"),
+        (lambda: Latents(dictionary("relu"), add={2: float("nan")}), "Latent 2 cannot be moved"),
         (lambda: Latents(dictionary("relu"), add={20: 1.0}), "no latent 20: the dictionary has 20"),
     ],
 )

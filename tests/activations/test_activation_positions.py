@@ -242,6 +242,15 @@ def test_a_mask_of_the_new_tokens_alone_is_refused(llama: nn.Module) -> None:
             llama(ids[:, 4:], past_key_values=cache, attention_mask=torch.ones(1, 1))
 
 
+def test_a_mask_that_is_prepared_already_is_refused_outside_generate(llama: nn.Module) -> None:
+    causal = torch.zeros(1, 1, 5, 5).masked_fill(torch.ones(5, 5).triu(1).bool(), -1e9)
+    batch = {"input_ids": random_ids(1, 5), "attention_mask": causal}
+    site = Sites.of(llama).residual(1)
+    with pytest.raises(InputError, match="prepared already: give the plain mask"):
+        record(llama, batch, [site], -1)
+    assert record(llama, batch, [site])
+
+
 def test_positions_outside_a_call_of_the_model_are_refused(llama: nn.Module) -> None:
     with edit(llama, {Sites.of(llama).residual(1): Spy()}):
         with pytest.raises(AxonalError, match="hand over the module that you call"):

@@ -16,7 +16,7 @@ an integer tensor ``(rows,)`` or ``(rows, n)``
 a boolean tensor ``(columns,)`` or ``(rows, columns)``
     A mask laid out as the padded prompt batch is; what comes after it is not meant.
 a function
-    Of the :class:`~axonal.activations.Call`; returns a boolean tensor ``(batch, length)``.
+    Of the ``Call``; returns a boolean tensor ``(batch, length)``.
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ def record(
         Where to record.
     positions
         Which tokens: -1 is the last real token of each row, whatever the padding. None is the whole
-        tensor. See :mod:`axonal.activations.positions`, and :func:`gather` there for the shapes.
+        tensor. See ``axonal.activations.positions``, and ``gather`` there for the shapes.
     gradients
         Keep the tensors in the live graph and retain their gradients; they then come whole. Use
-        :func:`recording` where the model's output is wanted with them.
+        ``recording`` where the model's output is wanted with them.
     stop
         End the forward pass once every site has fired, which saves the blocks after the last site
         and the unembedding.
@@ -78,7 +78,7 @@ def recording(
     Parameters
     ----------
     model, sites, positions, gradients
-        As for :func:`record`.
+        As for ``record``.
     """
     recorder = _Recorder(model, _checked(sites, positions, gradients), positions, gradients, False)
     with recorder:

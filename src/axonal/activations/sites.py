@@ -55,7 +55,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Sites:
-    """The named sites of one model; make them with :meth:`Sites.of`.
+    """The named sites of one model; make them with ``Sites.of``.
 
     Parameters
     ----------

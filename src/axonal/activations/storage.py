@@ -36,11 +36,11 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
     Parameters
     ----------
     edits
-        What :func:`edit` takes.
+        What ``edit`` takes.
     path
         The folder to make.
     model
-        The model that the edits were made with: :func:`load` refuses another one.
+        The model that the edits were made with: ``load`` refuses another one.
     """
     path = Path(path)
     if path.exists() and not ((path / _CARD).is_file() and (path / _TENSORS).is_file()):
@@ -76,12 +76,12 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
 
 
 def load(path: str | Path, *, model: nn.Module | None = None) -> dict[Site, list[Edit]]:
-    """Read edits back, for :func:`edit`.
+    """Read edits back, for ``edit``.
 
     Parameters
     ----------
     path
-        The folder that :func:`save` wrote.
+        The folder that ``save`` wrote.
     model
         Refuse edits that were made with other weights than this model's. The edits refuse other
         sites than their own in any case.

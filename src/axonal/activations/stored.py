@@ -54,7 +54,7 @@ class Recording:
     Parameters
     ----------
     path
-        The folder that :func:`record_to` wrote.
+        The folder that ``record_to`` wrote.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,7 +87,7 @@ class Recording:
     def __getitem__(self, column: Site | str) -> Tensor:
         """Return a whole column: a site's activations, ``"sequence"``, ``"position"`` or ``"token"``.
 
-        ``(rows, ...)``; :meth:`parts` reads the same column without holding it.
+        ``(rows, ...)``; ``parts`` reads the same column without holding it.
         """
         return torch.cat(list(self.parts(column)))
 

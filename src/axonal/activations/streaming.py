@@ -50,9 +50,9 @@ def record_to(
     path
         The folder; a recording of something else in it is refused.
     model, sites
-        As for :func:`record`.
+        As for ``record``.
     batches
-        What :func:`record` takes, one after the other; iterated once and never held together.
+        What ``record`` takes, one after the other; iterated once and never held together.
     positions
         Which tokens become rows; ``"all"`` is every real token. None takes each row of a batch
         whole, for modules that know no tokens.

@@ -114,8 +114,9 @@ class Watch:
             columns = self.generate_prompt.columns
             if batch % self.generate_prompt.rows == 0:
                 copies = batch // self.generate_prompt.rows
+        real = seen.real(generating=self.generate_prompt is not None)
         device = seen.content.device
-        return Call(batch, length, seen.past, columns, seen.real(), seen.ids, copies, device)
+        return Call(batch, length, seen.past, columns, real, seen.ids, copies, device)
 
 
 class _Seen(NamedTuple):
@@ -138,7 +139,7 @@ class _Seen(NamedTuple):
     def _has_plain_mask(self) -> bool:
         return isinstance(self.mask, Tensor) and self.mask.ndim == 2
 
-    def real(self) -> Tensor | None:
+    def real(self, *, generating: bool) -> Tensor | None:
         """``(batch, past + length)``: which columns hold real tokens; None when all of them do."""
         batch, length = self.content.shape[:2]
         columns = self.past + length
@@ -151,10 +152,15 @@ class _Seen(NamedTuple):
                 )
             real = self.mask.bool()
             return None if bool(real.all()) else real
-        if self.mask is None or not isinstance(self.position_ids, Tensor):
+        if self.mask is None:
             return None
-        # A mask that is already prepared (static caches): its padding can no longer be read, but
-        # under left padding the position ids lag behind the columns by just that much.
+        if not generating or not isinstance(self.position_ids, Tensor):
+            raise InputError(
+                "Positions are read from an attention mask of shape (batch, positions), but this one "
+                "is prepared already: give the plain mask, or use positions=None."
+            )
+        # The masks that generate prepares for static caches do not show the padding, but it is on
+        # the left, so the position ids lag behind the columns by just as much.
         padding = columns - 1 - self.position_ids.reshape(-1, length)[:, -1]
         every = torch.arange(columns, device=padding.device)
         return (every >= padding.unsqueeze(-1)).expand(batch, -1)

@@ -22,12 +22,12 @@ from axonal.errors import InputError
 
 
 class Edit(nn.Module):
-    """An edit of an activation ``(batch, positions, ...)``; subclasses define :meth:`change`.
+    """An edit of an activation ``(batch, positions, ...)``; subclasses define ``change``.
 
     Parameters
     ----------
     positions
-        Which tokens, see :mod:`axonal.activations.positions`; None is every entry, padding too.
+        Which tokens, see ``axonal.activations.positions``; None is every entry, padding too.
     tokens
         Only at these token ids.
     rows

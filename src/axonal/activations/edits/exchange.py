@@ -53,7 +53,7 @@ class Interchange(Edit):
     Parameters
     ----------
     source
-        ``(rows, positions, ...)`` as :func:`record` returns it with ``positions=None`` from the
+        ``(rows, positions, ...)`` as ``record`` returns it with ``positions=None`` from the
         same site: one row for each row of the batch, or a single row for all.
     mask
         ``(rows, positions)``: the attention mask of the run that ``source`` comes from, where it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -111,6 +112,8 @@ class Latents(Edit):
         ``{latent: value}``: the activation that the latent is brought to; 0 ablates it.
     read
         Whether clamped latents are read ``"before"`` the steps of ``add`` or ``"after"``.
+    limits
+        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
     """
 
     _added: Tensor
@@ -133,9 +136,11 @@ class Latents(Edit):
         self.dictionary, self.read = dictionary, read
         self.add, self.clamp = dict(add or {}), dict(clamp or {})
         count = len(dictionary.decoder)
-        for latent in (*self.add, *self.clamp):
+        for latent, number in (*self.add.items(), *self.clamp.items()):
             if not 0 <= latent < count:
                 raise InputError(f"There is no latent {latent}: the dictionary has {count}.")
+            if not math.isfinite(number):
+                raise InputError(f"Latent {latent} cannot be moved by or to {number}.")
         for name, moved in (("added", self.add), ("clamped", self.clamp)):
             latents, numbers = list(moved), list(moved.values())
             self.register_buffer(f"_{name}", torch.tensor(latents, dtype=torch.long))
