@@ -197,8 +197,8 @@ def test_coefficients_add_along_the_residual_stream_of_sequential_blocks(family,
     model, pairs = build_exact(family), random_pairs()
     problem = prepare(model, pairs, ("residual_pre", "attention", "mlp"), None, None, "denoising")
     rows = torch.arange(len(pairs))
-    base, rho, _ = coefficients(problem, rows, Rules.named(rules))
-    source, _ = activations(problem, problem.source, rows)
+    base, rho, _ = coefficients(problem, rows, Rules.named(rules), problem.components)
+    source, _ = activations(problem, problem.source, rows, problem.components)
     for layer in range(DEPTH - 1):
         stream, attention, mlp = (
             problem.site(kind, layer) for kind in ("residual_pre", "attention", "mlp")
@@ -215,7 +215,8 @@ def test_in_parallel_blocks_stream_attention_and_mlp_share_their_coefficient():
 
     model, pairs = build_exact("gpt-neox"), random_pairs()
     problem = prepare(model, pairs, ("residual_pre", "attention", "mlp"), None, None, "denoising")
-    _, rho, _ = coefficients(problem, torch.arange(len(pairs)), Rules.named("relp"))
+    rows = torch.arange(len(pairs))
+    _, rho, _ = coefficients(problem, rows, Rules.named("relp"), problem.components)
     for layer in range(DEPTH - 1):
         above = rho[problem.site("residual_pre", layer + 1)]
         torch.testing.assert_close(rho[problem.site("mlp", layer)], above)

@@ -121,15 +121,16 @@ def input_integrated_gradients(
     embed = network.get_input_embeddings()
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     ends: list[tuple[Tensor, Tensor]] = []
+    sites = problem.components
     for rows in torch.arange(len(pairs)).split(batch):
-        base, base_value = activations(problem, problem.base, rows)
-        source, source_value = activations(problem, problem.source, rows)
+        base, base_value = activations(problem, problem.base, rows, sites)
+        source, source_value = activations(problem, problem.source, rows, sites)
         ends.append((base_value, source_value))
         start, end = embed(problem.base[rows]), embed(problem.source[rows])
         mean: dict[Site, Tensor] = {}
         for alpha, weight in zip(alphas, weights, strict=True):
             walked = start + alpha * (end - start)
-            _, gradient, _ = coefficients(problem, rows, Rules(), embeddings=walked)
+            _, gradient, _ = coefficients(problem, rows, Rules(), sites, embeddings=walked)
             for site, value in gradient.items():
                 mean[site] = weight * value + mean.get(site, 0)
         for kind in problem.kinds:
@@ -174,9 +175,9 @@ def _integrate(
     first = int(problem.pairs.first_difference[row])
     run = BaseRun(problem.model, problem.base[row, :length])
     index = torch.tensor([row])
-    base, _ = activations(problem, problem.base, index)
-    source, _ = activations(problem, problem.source, index)
     sites = [problem.site(kind, layer) for layer in problem.layers]
+    base, _ = activations(problem, problem.base, index, sites)
+    source, _ = activations(problem, problem.source, index, sites)
     change = {site: source[site][0] - base[site][0] for site in sites}
     mean = {site: torch.zeros_like(change[site]) for site in sites}
     walks = [slice(first, length)]

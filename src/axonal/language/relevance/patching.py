@@ -161,8 +161,8 @@ def relevance_patching(
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     ends: list[tuple[Tensor, Tensor]] = []
     for rows in torch.arange(len(pairs)).split(batch):
-        source, source_value = activations(problem, problem.source, rows)
-        base, rho, base_value = coefficients(problem, rows, rules)
+        source, source_value = activations(problem, problem.source, rows, problem.components)
+        base, rho, base_value = coefficients(problem, rows, rules, problem.components)
         ends.append((base_value, source_value))
         for kind in problem.kinds:
             per_layer = [
@@ -181,7 +181,7 @@ def _patch_one_pair(problem: Problem, row: int, copies: int) -> dict[Kind, np.nd
     length = int(problem.pairs.lengths[row])
     index = torch.tensor([row])
     run = BaseRun(problem.model, problem.base[row, :length])
-    source, _ = activations(problem, problem.source, index)
+    source, _ = activations(problem, problem.source, index, problem.components)
     with torch.no_grad():
         unpatched = problem.value(run.residual[-1][-1:], index)
     results: dict[Kind, np.ndarray] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -61,11 +61,9 @@ class Problem:
         return Site(site.path, site.side)
 
     @property
-    def everywhere(self) -> list[tuple[Kind, int, Site]]:
-        """Every kind at every layer."""
-        return [
-            (kind, layer, self.site(kind, layer)) for kind in self.kinds for layer in self.layers
-        ]
+    def components(self) -> list[Site]:
+        """The sites of every kind at every layer."""
+        return [self.site(kind, layer) for kind in self.kinds for layer in self.layers]
 
     @property
     def last(self) -> Site:
@@ -118,10 +116,9 @@ class Baselines:
 
 def measure_baselines(problem: Problem) -> Baselines:
     """Run both prompts of every pair once."""
-    bare = replace(problem, kinds=())
     every = torch.arange(len(problem.pairs))
-    _, base = activations(bare, problem.base, every)
-    _, source = activations(bare, problem.source, every)
+    _, base = activations(problem, problem.base, every, [])
+    _, source = activations(problem, problem.source, every, [])
     return Baselines.of_runs(problem, [(base, source)])
 
 
@@ -166,17 +163,18 @@ def prepare(
     )
 
 
-def activations(problem: Problem, ids: Tensor, rows: Tensor) -> tuple[dict[Site, Tensor], Tensor]:
-    """Run some prompts of ``ids`` and return every component, and the metric.
+def activations(
+    problem: Problem, ids: Tensor, rows: Tensor, sites: Sequence[Site]
+) -> tuple[dict[Site, Tensor], Tensor]:
+    """Run some prompts of ``ids`` and return what flows at the sites, and the metric.
 
     Returns
     -------
-    components
+    states
         ``(rows, positions, width)`` a site.
     value
         ``(rows,)``.
     """
-    sites = [site for _, _, site in problem.everywhere]
     inputs = {"input_ids": ids[rows], "use_cache": False}
     states = record(problem.model, inputs, [*sites, problem.last])
     with torch.no_grad():
@@ -185,7 +183,12 @@ def activations(problem: Problem, ids: Tensor, rows: Tensor) -> tuple[dict[Site,
 
 
 def coefficients(
-    problem: Problem, rows: Tensor, rules: Rules, embeddings: Tensor | None = None
+    problem: Problem,
+    rows: Tensor,
+    rules: Rules,
+    sites: Sequence[Site],
+    *,
+    embeddings: Tensor | None = None,
 ) -> tuple[dict[Site, Tensor], dict[Site, Tensor], Tensor]:
     """Run some base prompts forward, and their metric backward under the rules.
 
@@ -197,17 +200,18 @@ def coefficients(
         Which pairs.
     rules
         Propagation rules; none of them gives gradients.
+    sites
+        Where the coefficients are wanted.
     embeddings
         Run these in the place of the base prompts, ``(rows, positions, width)``.
 
     Returns
     -------
-    components, rho
+    states, rho
         Activations and their propagation coefficients, ``(rows, positions, width)`` a site.
     value
         The metric, ``(rows,)``.
     """
-    sites = [site for _, _, site in problem.everywhere]
     inputs = (
         {"input_ids": problem.base[rows]} if embeddings is None else {"inputs_embeds": embeddings}
     )
