@@ -10,6 +10,7 @@ what ``prompt_length`` says.
 from __future__ import annotations
 
 import inspect
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -43,7 +44,6 @@ class Watch:
         self._running = False
         self._seen: _Seen | None = None
         self._call: Call | None = None
-        self._names = list(inspect.signature(model.forward).parameters)
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Watch:
@@ -74,6 +74,10 @@ class Watch:
         if self._call is None:
             self._call = self._read(self._seen)
         return self._call
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.model.forward).parameters)
 
     def _begin(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note what must be noted before the call fills the cache; the rest is read on demand."""
