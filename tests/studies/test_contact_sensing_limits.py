@@ -49,7 +49,7 @@ def test_published_false_negatives_come_from_2880_simulations_each():
         x, values = curve("fnr_map", "fnr", "alpha", chi=float(chi))
         np.testing.assert_allclose(x, alphas, atol=2e-4)
         # Four digits are kept, enough to tell neighbouring multiples of 1/2880 apart.
-        assert np.abs(values * FNR_TRIALS - np.round(values * FNR_TRIALS)).max() < 0.15
+        assert np.abs(values * FNR_TRIALS - np.round(values * FNR_TRIALS)).max() < 0.17
 
 
 def test_an_unknown_published_curve_is_an_error():
