@@ -94,6 +94,11 @@ def by_width(config: Config, session: Session) -> None:
     session.measure("sd_x0_by_width", position, "µm", **along)
     angle = 360 * position / shared["perimeter"]
     session.measure("angle_by_width", angle, "degrees", **along)
+    away = np.abs(alike.x0.values - shared["perimeter"] / 2)  # (width, repeat, trial)
+    misplaced = (away > np.array(config.widths)[:, None, None] + 3 * shared["edge"]).mean(-1)
+    session.measure("misplaced_by_width", misplaced.T, **along)
+    typical = np.median(away, axis=(1, 2))
+    session.measure("median_error_x0_by_width", typical, "µm", exact=True, **along)
     edges = lines[config.curves.index(1.0), grid >= 3, 2]
     session.measure("bound_x0_largest_over_smallest", edges.max() / edges.min(), exact=True)
     narrow = int(np.argmin(np.abs(np.array(config.widths) - 3)))
