@@ -3,7 +3,8 @@
 ``python -m benchmarks.activations`` does four pieces of work on SmolLM2-135M-Instruct in one
 process, on one thread: every tool in turn, round after round, so that a busy machine slows all of
 them alike. Time is the CPU time of this process, and a ratio is to the bare model in the same
-round. A tool whose result differs from ours is not timed, and that is said.
+round. A tool whose result differs from ours is not timed, and that is said. A fifth piece of work,
+on a Llama so small that its own arithmetic hardly counts, shows what each tool costs by itself.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from axonal.activations import (
 )
 from axonal.language.models import load
 
-BLOCKS, BLOCK, WIDTH, SCALE, NEW_TOKENS = 30, 15, 576, 5.0, 24
+WIDTH, SCALE, NEW_TOKENS = 576, 5.0, 24
 GENERATION = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "do_sample": False}
 
 
@@ -49,24 +50,63 @@ class Contestant:
     seconds: list[float] = field(default_factory=list)
 
 
+@dataclass
+class Setting:
+    """What the tools work on: a model, a batch and a vector to add at the block in the middle."""
+
+    model: Any
+    tokenizer: Any
+    ids: Tensor
+    vector: Tensor
+
+    @property
+    def blocks(self) -> int:
+        return self.model.config.num_hidden_layers
+
+    @property
+    def block(self) -> int:
+        return self.blocks // 2
+
+
 def main(rounds: int = 15) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     tools = [axonal, *(peer for peer in (transformer_lens, nnsight) if _installed(peer))]
-    language_model = load("smollm2-135m-instruct")
+    generator = torch.Generator().manual_seed(0)
+    loaded = load("smollm2-135m-instruct")
     text = "The history of science is the study of the development of science and of knowledge. "
-    ids = language_model.tokenizer(text * 4, return_tensors="pt").input_ids[:, :64].repeat(4, 1)
-    vector = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0))
-    work = [tool(language_model, ids, vector) for tool in tools]
+    ids = loaded.tokenizer(text * 4, return_tensors="pt").input_ids[:, :64].repeat(4, 1)
+    vector = torch.randn(WIDTH, generator=generator)
+
+    print(f"SmolLM2-135M-Instruct, float32, one thread, torch {torch.__version__}")
+    works = [tool(Setting(loaded.model, loaded.tokenizer, ids, vector)) for tool in tools]
     titles = {
-        "record": f"record the residual stream of all {BLOCKS} blocks, 4 x 64 tokens",
+        "record": "record the residual stream of all 30 blocks, 4 x 64 tokens",
         "edit": "add a vector at one block, one pass over 4 x 64 tokens",
         "generate": f"add a vector at one block while {NEW_TOKENS} tokens are generated",
-        "generate everywhere": f"the same at all {BLOCKS} blocks",
+        "generate everywhere": "the same at all 30 blocks",
     }
     for kind, title in titles.items():
-        _report(title, rounds, [one for tool in work for one in tool[kind]])
+        _report(title, rounds, [one for work in works for one in work[kind]])
+    small = Setting(_small_llama(), loaded.tokenizer, ids[:1, :16], torch.randn(64))
+    title = "add a vector at one block of a Llama of 8 blocks and width 64, one pass over 16 tokens"
+    _report(title, 20 * rounds, [one for tool in tools for one in tool(small)["edit"]])
     _report_hooks()
+
+
+def _small_llama() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 def _report(title: str, rounds: int, contestants: list[Contestant]) -> None:
@@ -100,11 +140,10 @@ def _report(title: str, rounds: int, contestants: list[Contestant]) -> None:
 Work = dict[str, list[Contestant]]
 
 
-def axonal(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
-    print(f"SmolLM2-135M-Instruct, float32, one thread, torch {torch.__version__}")
-    model, sites = language_model.model, Sites.of(language_model.model)
-    streams = [sites.residual(block) for block in range(BLOCKS)]
-    batch, prompt = {"input_ids": ids, "use_cache": False}, ids[:1, :16]
+def axonal(setting: Setting) -> Work:
+    model, sites, vector = setting.model, Sites.of(setting.model), setting.vector
+    streams = [sites.residual(block) for block in range(setting.blocks)]
+    batch, prompt = {"input_ids": setting.ids, "use_cache": False}, setting.ids[:1, :16]
 
     def forward() -> Tensor:
         with torch.no_grad():
@@ -123,9 +162,9 @@ def axonal(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
     def last(cache: dict[Site, Tensor]) -> Tensor:
         return cache[streams[-1]]
 
-    one, add = [sites.residual(BLOCK)], Add(vector, SCALE)
+    one, add = [sites.residual(setting.block)], Add(vector, SCALE)
     placed = Add(vector, SCALE, positions=slice(0, None))  # everywhere, but by position
-    small = Add(vector, SCALE / BLOCKS)
+    small = Add(vector, SCALE / setting.blocks)
     return {
         "record": [
             Contestant("bare model", forward),
@@ -151,14 +190,14 @@ def axonal(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
     }
 
 
-def transformer_lens(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
+def transformer_lens(setting: Setting) -> Work:
     from transformer_lens.model_bridge import TransformerBridge
 
-    print(f"TransformerLens {importlib.metadata.version('transformer-lens')}")
+    ids, vector = setting.ids, setting.vector
     lens = TransformerBridge.boot_transformers(
         "HuggingFaceTB/SmolLM2-135M-Instruct",
-        hf_model=copy.deepcopy(language_model.model),
-        tokenizer=language_model.tokenizer,
+        hf_model=copy.deepcopy(setting.model),
+        tokenizer=setting.tokenizer,
         device="cpu",
     )
 
@@ -193,32 +232,33 @@ def transformer_lens(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
         )
 
     def last(cache: Any) -> Tensor:
-        return cache[f"blocks.{BLOCKS - 1}.hook_resid_post"]
+        return cache[f"blocks.{setting.blocks - 1}.hook_resid_post"]
 
-    name, every = "TransformerLens", list(range(BLOCKS))
+    name = f"TransformerLens {importlib.metadata.version('transformer-lens')}"
+    every = list(range(setting.blocks))
     return {
         "record": [
             Contestant(name, recorded(), last),
-            Contestant(f"{name}, stopped", recorded(stop_at_layer=BLOCKS), last),
+            Contestant(f"{name}, stopped", recorded(stop_at_layer=setting.blocks), last),
         ],
-        "edit": [Contestant(name, edited(lambda: lens(ids), [BLOCK], SCALE))],
+        "edit": [Contestant(name, edited(lambda: lens(ids), [setting.block], SCALE))],
         "generate": [
-            Contestant(name, edited(generate(True), [BLOCK], SCALE)),
-            Contestant(f"{name}, cache off", edited(generate(False), [BLOCK], SCALE)),
+            Contestant(name, edited(generate(True), [setting.block], SCALE)),
+            Contestant(f"{name}, cache off", edited(generate(False), [setting.block], SCALE)),
         ],
         "generate everywhere": [
-            Contestant(name, edited(generate(True), every, SCALE / BLOCKS)),
+            Contestant(name, edited(generate(True), every, SCALE / setting.blocks)),
         ],
     }
 
 
-def nnsight(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
+def nnsight(setting: Setting) -> Work:
     import nnsight
 
-    print(f"nnsight {nnsight.__version__}")
+    ids, vector, block, share = setting.ids, setting.vector, setting.block, SCALE / setting.blocks
     sight = nnsight.TransformersModel(
-        copy.deepcopy(language_model.model),
-        tokenizer=language_model.tokenizer,
+        copy.deepcopy(setting.model),
+        tokenizer=setting.tokenizer,
         task="text-generation",
     )
 
@@ -236,7 +276,7 @@ def nnsight(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
 
     def edited() -> Any:
         with torch.no_grad(), sight.trace(ids, use_cache=False):
-            layer = sight.model.layers[BLOCK]
+            layer = sight.model.layers[block]
             layer.output = layer.output + SCALE * vector
             logits = sight.output.logits.save()
         return logits  # noqa: RET504
@@ -244,7 +284,7 @@ def nnsight(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
     def generated() -> Any:
         with sight.generate(ids[:1, :16], **GENERATION) as tracer:
             for _ in tracer.iter[:NEW_TOKENS]:
-                layer = sight.model.layers[BLOCK]
+                layer = sight.model.layers[block]
                 layer.output = layer.output + SCALE * vector
             tokens = tracer.result.save()
         return tokens  # noqa: RET504
@@ -253,21 +293,22 @@ def nnsight(language_model: Any, ids: Tensor, vector: Tensor) -> Work:
         with sight.generate(ids[:1, :16], **GENERATION) as tracer:
             for _ in tracer.iter[:NEW_TOKENS]:
                 for layer in sight.model.layers:
-                    layer.output = layer.output + SCALE / BLOCKS * vector
+                    layer.output = layer.output + share * vector
             tokens = tracer.result.save()
         return tokens  # noqa: RET504
 
     def last(saved: list[Tensor]) -> Tensor:
         return saved[-1]
 
+    name = f"nnsight {nnsight.__version__}"
     return {
         "record": [
-            Contestant("nnsight", recorded, last),
-            Contestant("nnsight, stopped", recorded_and_stopped, last),
+            Contestant(name, recorded, last),
+            Contestant(f"{name}, stopped", recorded_and_stopped, last),
         ],
-        "edit": [Contestant("nnsight", edited)],
-        "generate": [Contestant("nnsight", generated)],
-        "generate everywhere": [Contestant("nnsight", generated_everywhere)],
+        "edit": [Contestant(name, edited)],
+        "generate": [Contestant(name, generated)],
+        "generate everywhere": [Contestant(name, generated_everywhere)],
     }
 
 
