@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -127,20 +128,29 @@ class Readout:
     def of(cls, model: nn.Module) -> Readout:
         """Find the layers behind the last block, and check that they give the model's logits."""
         network: Any = model
-        sites = Sites.of(model)
+        readout = cls(
+            norm=Sites.of(model).final_norm().module(model),
+            unembedding=network.get_output_embeddings(),
+            softcap=getattr(network.config, "final_logit_softcapping", None),
+        )
+        if _checked.get(model) != readout:
+            readout._check(network)
+            _checked[model] = readout
+        return readout
+
+    def _check(self, network: Any) -> None:
+        sites = Sites.of(network)
         last = sites.residual(sites.blocks - 1)
-        norm = sites.final_norm().module(model)
-        softcap = getattr(network.config, "final_logit_softcapping", None)
-        readout = cls(norm, network.get_output_embeddings(), softcap)
         device = network.get_input_embeddings().weight.device
-        with torch.no_grad(), recording(model, [last]) as cache:
-            logits = network(torch.tensor([[1, 2, 3]], device=device), use_cache=False).logits[
-                0, -1:
-            ]
-            again = readout(cache[last][0, -1:], None)
-        if not torch.allclose(again, logits, rtol=1e-3, atol=1e-3):
+        with torch.no_grad(), recording(network, [last]) as cache:
+            logits = network(torch.tensor([[1, 2, 3]], device=device), use_cache=False).logits
+            again = self(cache[last][0, -1:], None)
+        if not torch.allclose(again, logits[0, -1:], rtol=1e-3, atol=1e-3):
             raise InputError(
-                f"The logits of this {type(model).__name__} are more than a final norm, an "
+                f"The logits of this {type(network).__name__} are more than a final norm, an "
                 f"unembedding and a soft-cap of {last}; supported are {recognise.FAMILIES}."
             )
-        return readout
+
+
+_checked: WeakKeyDictionary[nn.Module, Readout] = WeakKeyDictionary()
+"""Models whose readout was compared with their logits already, which costs a forward pass."""

@@ -96,8 +96,8 @@ def draw(
         session.figure(
             "cost",
             cost(ioi),
-            caption="What a correlation with activation patching at MLP outputs costs, in seconds "
-            "for a prompt, on a logarithmic axis; exact patching is 1 by definition.",
+            caption="What a correlation with activation patching at MLP outputs costs: seconds for "
+            "the maps of all three kinds, for a prompt. Exact patching has r = 1 by definition.",
             alt="Scatter plot of correlation against seconds for every method.",
         )
 
@@ -179,7 +179,8 @@ def methods(batches: Sequence[xr.Dataset]) -> Figure:
                 continue
             interval = estimate(values)
             colour = COLOURS.get(method, PALETTE[6])
-            axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.5)
+            low, high = max(interval.low, -1), min(interval.high, 1)  # no r lies beyond
+            axis.plot([low, high], [place, place], color=colour, linewidth=2.5)
             axis.plot(interval.mean, place, "o", color=colour, markersize=6)
         axis.set_title(TITLES[kind])
         axis.grid(axis="x")
@@ -206,6 +207,8 @@ def circuit_curves(circuits: Sequence[xr.Dataset]) -> Figure:
                 sizes, curves.min(0), curves.max(0), color=COLOURS[method], alpha=0.12, linewidth=0
             )
         axis.set(title=title, xlabel="heads and neurons in the circuit", xscale="log")
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
+        axis.minorticks_off()
     axes[0].set_ylabel("share of the behaviour")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8.5)
@@ -235,26 +238,27 @@ def cost(batches: Sequence[xr.Dataset]) -> Figure:
     """Correlation at MLP outputs against seconds for a prompt."""
     figure, axis = plt.subplots(figsize=(6.4, 3.6))
     prompts = batches[0].attrs["prompts"]
-    for method in METHODS:
+    for method in ("attribution", "relevance", INPUT_IG, NODE_IG):
         seconds = np.mean([float(b["seconds"].sel(estimator=method)) for b in batches]) / prompts
         r = _pearson(batches, method, "mlp").mean()
-        axis.plot(seconds, r, "o", color=COLOURS.get(method, PALETTE[6]))
+        axis.plot(seconds, r, "o", color=COLOURS[method])
+        words = f"{method}\n(MLP outputs only)" if method == NODE_IG else method
         axis.annotate(
-            method, (seconds, r), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8
+            words, (seconds, r), xytext=(6, -4), textcoords="offset points", va="top", fontsize=8
         )
     exact = np.mean([float(b["exact_seconds"]) for b in batches]) / prompts
     axis.plot(exact, 1, "s", color="#222222")
     axis.annotate(
-        "activation patching\n(all kinds)",
+        "activation patching",
         (exact, 1),
-        xytext=(6, -4),
+        xytext=(0, 6),
         textcoords="offset points",
-        va="top",
+        ha="center",
         fontsize=8,
     )
     axis.set(xscale="log", xlabel="seconds for a prompt", ylabel="Pearson r at MLP outputs")
     low, high = axis.get_xlim()
-    axis.set_xlim(low, high * 8)
+    axis.set_xlim(low, high * 4)
     return figure
 
 
