@@ -17,6 +17,7 @@ from axonal.physics.light_harvesting.efficiency import (
 )
 from axonal.physics.light_harvesting.export import QutipProblem, to_qutip
 from axonal.physics.light_harvesting.hopping import hopping_efficiency, hopping_rates
+from axonal.physics.light_harvesting.lineshape import LineShape, line_shape, lorentzian_line
 from axonal.physics.light_harvesting.network import ExcitonNetwork
 from axonal.physics.light_harvesting.optimum import (
     OptimalDephasing,
@@ -36,6 +37,7 @@ from axonal.physics.light_harvesting.trimer import Trimer, TrimerBudget, solve_t
 __all__ = [
     "Chromophores",
     "ExcitonNetwork",
+    "LineShape",
     "OptimalDephasing",
     "QutipProblem",
     "Sensitivity",
@@ -53,6 +55,8 @@ __all__ = [
     "hopping_efficiency",
     "hopping_rates",
     "integrated_populations",
+    "line_shape",
+    "lorentzian_line",
     "loss_budget",
     "optimal_dephasing",
     "read_chromophores",

@@ -90,7 +90,7 @@ def continuous_drive(
     by_site = network.loss * times / absorbed[:, None]
     channels = list(dict.fromkeys(network.channels))
     lost = np.stack([by_site[:, network.members(name)].sum(axis=-1) for name in channels])
-    certify(eta, lost)
+    certify(1 - eta - lost.sum(axis=0))
     return xr.Dataset(
         {
             "eta": ("frequency", eta, {"long_name": "captured of what is absorbed"}),
