@@ -96,8 +96,12 @@ class AffineMap:
 
     def apply(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Map rows ``(..., width)``, ``strength`` of the way."""
-        z = self._coordinates(x)
-        return x + strength * self._lift(z @ (self.matrix - self._identity()).mT + self.bias)
+        if self.basis is None:
+            matrix, offset = self.dense(strength)
+            return x @ matrix.mT + offset
+        step = strength * (self.matrix - self._identity())
+        offset = strength * self.bias - step @ (self.center @ self.basis)
+        return x + (x @ self.basis) @ (self.basis @ step).mT + self._lift(offset)
 
     def undo(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Return the rows that :meth:`apply` maps to ``x``; refuses where they are not unique."""

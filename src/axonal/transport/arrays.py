@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -73,15 +74,17 @@ def tensor_of(values: Any, name: str, *, dimensions: int | None = None) -> tuple
             )
         dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
         kind = Kind(True, dtype, torch.device("cpu"))
-        # a copy, so that what is learned never changes with the caller's array
-        tensor = torch.from_numpy(array.astype(np.float64, order="C"))
+        wide = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+        # No copy where none is needed; torch shares no memory that it must not write to.
+        tensor = torch.from_numpy(wide if wide.flags.writeable else wide.copy())
     if dimensions is not None and tensor.ndim != dimensions:
         raise InputError(
             f"{name}: expected {dimensions} dimension(s), got shape {tuple(tensor.shape)}."
         )
     if tensor.numel() == 0:
         raise InputError(f"{name}: expected at least one value, got shape {tuple(tensor.shape)}.")
-    if not bool(torch.isfinite(tensor).all()):
+    # A finite sum is quicker than a look at every value, and only finite values have one.
+    if not math.isfinite(float(tensor.detach().sum())) and not bool(torch.isfinite(tensor).all()):
         if tensor.ndim < 2:
             where = f"{int((~torch.isfinite(tensor)).sum())} of its {tensor.numel()} values"
         else:

@@ -53,8 +53,6 @@ class GaussianReport:
         Eigenvalues of A, ascending: the factors along its axes.
     shrinkage
         Intensities used for source and target; 0 is none.
-    conditions
-        Condition numbers of both covariances, after shrinkage and ridge.
     """
 
     n_source: int
@@ -65,7 +63,6 @@ class GaussianReport:
     mean_distance: float
     stretches: tuple[float, ...]
     shrinkage: tuple[float, float]
-    conditions: tuple[float, float]
 
 
 class GaussianTransport(AffineTransport[AffineMap]):
@@ -157,7 +154,6 @@ class GaussianTransport(AffineTransport[AffineMap]):
             mean_distance=between**0.5,
             stretches=tuple(torch.linalg.eigvalsh(matrix).tolist()),
             shrinkage=(intensity_s, intensity_t),
-            conditions=(_condition(cov_s), _condition(cov_t)),
         )
         self._warn()
         return AffineMap(matrix, mean_t - matrix @ mean_s, basis, center)
@@ -219,8 +215,3 @@ class GaussianTransport(AffineTransport[AffineMap]):
                 "singular or the sets are too small; use more rows, fewer components or shrinkage.",
                 stacklevel=4,
             )
-
-
-def _condition(cov: Tensor) -> float:
-    values = torch.linalg.eigvalsh(cov)
-    return float(values[-1] / values[0]) if float(values[0]) > 0 else float("inf")
