@@ -93,7 +93,7 @@ def activations(block: int) -> dict[str, np.ndarray]:
             ]
             batch = dict(language.tokenizer(texts, return_tensors="pt", padding=True))
             rows = record(language.model, batch, [site], positions=-1)[site]
-            found[f"{name} {part}"] = rows.flatten(1).numpy()
+            found[f"{name} {part}"] = rows.numpy()
     return found
 
 
