@@ -65,8 +65,21 @@ def test_arrays_and_tensors_come_back_as_what_they_were(name: str, dtype: str) -
     tolerance = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-12}[dtype]
     for result in (array, tensor.numpy()):
         np.testing.assert_allclose(result.astype(float), expected, atol=tolerance)
-    tokens = member.transform(torch.tensor(X[:12].reshape(3, 4, 6)))  # leading dimensions stay
+    half = fitted(name, 0.5)[0]  # where each has an inverse
+    back = half.inverse_transform(half.transform(X.astype(dtype)))
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back.astype(float), X, atol=3 * tolerance)
+
+
+@each_member
+def test_leading_dimensions_stay(name: str) -> None:
+    half, X, _ = fitted(name, 0.5)
+    expected = half.transform(X)
+    tokens = half.transform(torch.tensor(X[:12].reshape(3, 4, 6)))
+    assert tokens.shape == (3, 4, 6)
     np.testing.assert_allclose(tokens.numpy().reshape(12, 6), expected[:12], atol=1e-12)
+    np.testing.assert_allclose(half.inverse_transform(tokens).reshape(12, 6), X[:12], atol=1e-11)
+    np.testing.assert_allclose(half.inverse_transform(half.transform(X[0])), X[0], atol=1e-11)
 
 
 @each_member
@@ -164,6 +177,8 @@ def test_an_unfitted_or_narrower_use_is_refused(call: str) -> None:
     member, X, _ = fitted("mean shift")
     with pytest.raises(InputError, match=r"fitted on 6 units, but shape \(300, 5\) came"):
         getattr(member, call)(X[:, :5])
+    with pytest.raises(InputError, match=r"fitted on 6 units, but shape \(\) came"):
+        getattr(member, call)(1.0)
 
 
 def test_an_unfitted_map_gives_no_edit() -> None:

@@ -132,7 +132,11 @@ def test_the_bases_are_what_they_say() -> None:
     for name, rows in (("pooled", both - both.mean(axis=0)), ("target", centred)):
         axes = np.linalg.svd(rows)[2][:2].T
         np.testing.assert_allclose(P[name] @ P[name].T, axes @ axes.T, atol=1e-10)
-    np.testing.assert_allclose(P["mean_difference"][:, 0], delta / np.linalg.norm(delta))
+    r = delta / np.linalg.norm(delta)
+    np.testing.assert_allclose(P["mean_difference"][:, 0], r, atol=1e-14)
+    within = np.concatenate([X - X.mean(axis=0), centred])
+    second = np.linalg.svd(within - np.outer(within @ r, r))[2][0]
+    assert abs(second @ P["mean_difference"][:, 1]) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("samples", [12, 300])
@@ -176,6 +180,16 @@ def test_shrinkage_makes_more_units_than_rows_possible_and_is_reported() -> None
     assert GaussianTransport(2, shrinkage=0.3).fit(*clouds(4)).report_.shrinkage == (0.3, 0.3)
 
 
+def test_the_ridge_is_the_same_for_both_laws_and_scales_with_them() -> None:
+    X, Y = clouds(5)
+    for unit in (1.0, 1e4):
+        fitted = GaussianTransport(None, shrinkage=None, ridge=0.1).fit(unit * X, unit * Y)
+        found = [np.cov(unit * rows.T) for rows in (X, Y)]
+        level = 0.1 * (np.trace(found[0]) + np.trace(found[1])) / 2 / 5
+        for law, plain in zip((fitted.source_, fitted.target_), found, strict=True):
+            np.testing.assert_allclose(law.covariance, plain + level * np.eye(5), rtol=1e-12)
+
+
 def test_the_fitted_map_tends_to_the_true_one_as_the_root_of_the_rows() -> None:
     truth = np.array([[1.5, 0.4, 0.0], [0.4, 0.8, 0.1], [0.0, 0.1, 1.1]])
     errors = []
@@ -203,6 +217,12 @@ def test_massive_rows_are_left_out_with_a_note() -> None:
         warnings.simplefilter("ignore")
         kept = GaussianTransport(None, massive="keep").fit(X, Y)
     assert kept.report_.n_source == len(X)
+
+
+def test_rows_are_not_massive_beside_zeros() -> None:
+    X, Y = clouds(4)
+    X[:200], Y[:200] = 0.0, 0.0
+    assert GaussianTransport(None).fit(X, Y).report_.dropped == (0, 0)
 
 
 def test_half_precision_rows_that_would_overflow_are_fine() -> None:

@@ -114,7 +114,8 @@ class AffineMap:
                 "inverse; a strength below 1 keeps them."
             )
         after = self._coordinates(x)
-        before = torch.linalg.solve(matrix, (after - strength * self.bias).mT).mT
+        columns = (after - strength * self.bias).reshape(-1, len(matrix)).mT
+        before = torch.linalg.solve(matrix, columns).mT.reshape(after.shape)
         return x + self._lift(before - after)
 
     def dense(self, strength: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -116,7 +116,7 @@ class AffineTransport(Generic[MapT]):
     def _rows(self, rows: Array) -> tuple[Tensor, Any]:
         self._check_fitted()
         x, kind = tensor_of(rows, "rows")
-        if x.shape[-1] != self.n_features_in_:
+        if x.ndim == 0 or x.shape[-1] != self.n_features_in_:
             raise InputError(
                 f"rows: this map was fitted on {self.n_features_in_} units, but shape "
                 f"{tuple(x.shape)} came."

@@ -184,6 +184,8 @@ class GaussianTransport(AffineTransport[AffineMap]):
             return source, target, (0, 0)
         norms = torch.linalg.vector_norm(source, dim=1), torch.linalg.vector_norm(target, dim=1)
         limit = MASSIVE * torch.cat(norms).median()
+        if float(limit) == 0.0:  # most rows are zero: no scale to judge by
+            return source, target, (0, 0)
         kept = norms[0] <= limit, norms[1] <= limit
         dropped = int((~kept[0]).sum()), int((~kept[1]).sum())
         if dropped == (0, 0):

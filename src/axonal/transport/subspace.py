@@ -101,7 +101,7 @@ def principal_axes(centred: Tensor, count: int) -> Tensor:
         )
     axes = axes[:, :count]
     largest = axes.abs().argmax(dim=0)
-    return axes * axes[largest, torch.arange(count)].sign()
+    return axes * axes[largest, torch.arange(count, device=axes.device)].sign()
 
 
 def _spectrum(centred: Tensor) -> tuple[Tensor, Tensor]:
