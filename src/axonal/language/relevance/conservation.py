@@ -20,6 +20,7 @@ from axonal.errors import AxonalError
 from axonal.language.models import LanguageModel
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance.metric import LogitDifference, Metric, Readout
+from axonal.language.relevance.problem import wide
 from axonal.language.relevance.rules import (
     Rules,
     check_differentiable,
@@ -80,18 +81,18 @@ def relevance(
         wanted = [states[site] for site in stream] + list(biases.values())
         found = torch.autograd.grad(value.sum(), wanted, allow_unused=True)
     streams = [
-        (states[site].detach() * rho).sum(-1)
+        (wide(states[site].detach()) * wide(rho)).sum(-1)
         for site, rho in zip(stream, found[: len(stream)], strict=True)
     ]
-    absorbed = torch.zeros(len(stream), dtype=value.dtype)
+    absorbed = torch.zeros(len(stream), dtype=streams[0].dtype)
     for (name, bias), rho in zip(biases.items(), found[len(stream) :], strict=True):
         if rho is not None:
             # A bias in block l lies above the stream that enters block l, and all before it.
-            absorbed[: _block_of(name, sites) + 1] += (bias.detach() * rho).sum().cpu()
+            absorbed[: _block_of(name, sites) + 1] += (wide(bias.detach()) * wide(rho)).sum().cpu()
     return xr.Dataset(
         {
             "relevance": (("pair", "layer", "position"), torch.stack(streams, 1).cpu().numpy()),
-            "metric": ("pair", value.detach().cpu().numpy()),
+            "metric": ("pair", wide(value.detach()).cpu().numpy()),
             "biases": ("layer", absorbed.numpy()),
         },
         coords={"layer": range(len(stream)), "token": ("position", list(pairs.tokens))},

@@ -32,6 +32,7 @@ from axonal.language.relevance.problem import (
     activations,
     coefficients,
     prepare,
+    wide,
 )
 from axonal.language.relevance.rules import Rules, check_differentiable, hf_model
 
@@ -111,7 +112,7 @@ def edge_patching(
                 if layer < attentions:
                     site = problem.site("heads", layer)
                     at_heads = read @ _output_weight(problem, layer)
-                    product = (source[site] - base[site]) * at_heads
+                    product = wide(source[site] - base[site]) * wide(at_heads)
                     per_head = product.unflatten(-1, (heads, -1)).sum((1, 3))
                     scores[:, first : first + heads, column] = per_head.cpu().numpy()
                 if layer < mlps:
@@ -178,4 +179,4 @@ def _output_weight(problem: Problem, layer: int) -> Tensor:
 
 
 def _inner(change: Tensor, rho: Tensor) -> np.ndarray:
-    return (change * rho).sum((1, 2)).cpu().numpy()
+    return (wide(change) * wide(rho)).sum((1, 2)).cpu().numpy()

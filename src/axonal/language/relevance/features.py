@@ -30,6 +30,7 @@ from axonal.language.relevance.problem import (
     activations,
     coefficients,
     prepare,
+    wide,
 )
 from axonal.language.relevance.rules import Rules, check_differentiable, hf_model
 
@@ -127,5 +128,5 @@ def _split(
     with torch.no_grad():
         change = dictionary.encode(source) - dictionary.encode(base)
         error = source - base - change @ decoder
-        features = change * (rho @ decoder.mT)
-        return features.cpu().numpy(), (error * rho).sum(-1).cpu().numpy()
+        features = wide(change) * wide(rho @ decoder.mT)
+        return features.cpu().numpy(), (wide(error) * wide(rho)).sum(-1).cpu().numpy()

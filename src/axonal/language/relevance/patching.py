@@ -42,6 +42,7 @@ from axonal.language.relevance.problem import (
     measure_baselines,
     prepare,
     scores,
+    wide,
 )
 from axonal.language.relevance.rules import Rules, check_differentiable, hf_model
 
@@ -212,7 +213,7 @@ def _patch_one_pair(problem: Problem, row: int, copies: int) -> dict[Kind, np.nd
             with torch.no_grad():
                 final = run.final_states(position, patches)
                 patched = problem.value(final, index.expand(len(chunk)))
-            change = (patched - unpatched).cpu().numpy()
+            change = wide(patched - unpatched).cpu().numpy()
             for (kind, place, _, i, _), score in zip(chunk, change, strict=True):
                 results[kind][place, position, i] = score
     return {

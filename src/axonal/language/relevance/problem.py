@@ -39,9 +39,17 @@ class Problem:
 
     Parameters
     ----------
+    model, sites, readout
+        The model, the names of its sites, and the way from its last block to logits.
+    pairs, metric
+        The prompts, and what is measured of each.
     base, source
         The run that is explained and the run that activations are taken from, token ids
         ``(pairs, positions)``.
+    layers, kinds
+        Which components are asked for.
+    direction
+        Denoising: the corrupted run is the base, the clean run the source.
     """
 
     model: nn.Module
@@ -229,12 +237,17 @@ def coefficients(
 
 def contract(problem: Problem, kind: Kind, change: Tensor, rho: Tensor) -> Tensor:
     """Sum ``change * rho`` over the units of each component, at float32 or better."""
-    product = change.to(torch.promote_types(change.dtype, torch.float32)) * rho
+    product = wide(change) * wide(rho)
     if kind == "neurons":
         return product
     if kind == "heads":
         return product.unflatten(-1, (problem.sites.heads_per_block, -1)).sum(-1)
     return product.sum(-1)
+
+
+def wide(x: Tensor) -> Tensor:
+    """Return a tensor at float32 or better: sums need it, and NumPy has no bfloat16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def scores(

@@ -15,7 +15,6 @@ from axonal.studies.relevance_patching.measures import (
     CIRCUIT_METHODS,
     INPUT_IG,
     KINDS,
-    METHODS,
     NODE_IG,
 )
 
@@ -73,7 +72,7 @@ def draw(
             methods(ioi),
             caption="Pearson correlation with activation patching over layers and positions; bars "
             "span the 95 % interval over batches of prompts.",
-            alt="Correlations of eight methods with activation patching at three kinds of "
+            alt="Correlations of several methods with activation patching at three kinds of "
             "component.",
         )
         session.figure(
@@ -171,7 +170,7 @@ def scatter(batches: Sequence[xr.Dataset]) -> Figure:
 def methods(batches: Sequence[xr.Dataset]) -> Figure:
     """Pearson's r of every method, a panel a kind."""
     figure, axes = plt.subplots(1, 3, figsize=(7.6, 3.4), sharey=True, sharex=True)
-    names = list(METHODS)[::-1]
+    names = batches[0]["estimator"].to_numpy().tolist()[::-1]
     for axis, kind in zip(axes, KINDS, strict=True):
         for place, method in enumerate(names):
             values = _pearson(batches, method, kind)

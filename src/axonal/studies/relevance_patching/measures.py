@@ -46,7 +46,6 @@ RULES = {
 """The estimates of one backward pass, and their propagation rules."""
 
 INPUT_IG, NODE_IG = "integrated gradients of the input", "integrated gradients of each layer"
-METHODS = (*RULES, INPUT_IG, NODE_IG)
 CIRCUIT_METHODS = ("relevance", "attribution", INPUT_IG, NODE_IG, "random")
 STRUCTURES = ("prepositional", "relative")
 
@@ -68,6 +67,7 @@ def ioi_batch(model: LanguageModel, config: Config, session: Session, index: int
     estimates: dict[str, Callable[[], xr.Dataset]] = {
         name: lambda rules=rules: relevance_patching(model, pairs, rules=rules, layers=layers)
         for name, rules in RULES.items()
+        if config.ablations or name in ("attribution", "relevance")
     }
     estimates[INPUT_IG] = lambda: input_integrated_gradients(
         model, pairs, steps=config.steps, layers=layers
@@ -209,7 +209,10 @@ def record(
     session.measure("node_ig_pearson_mlp", _over(ioi, NODE_IG, "mlp", "pearson"), "r")
     session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi])
     session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi])
-    seconds = {m: np.array([float(b["seconds"].sel(estimator=m)) for b in ioi]) for m in METHODS}
+    seconds = {
+        m: np.array([float(b["seconds"].sel(estimator=m)) for b in ioi])
+        for m in ("relevance", "attribution")
+    }
     exact = np.array([float(batch["exact_seconds"]) for batch in ioi])
     session.measure("relevance_seconds", seconds["relevance"], "s")
     session.measure("exact_time_over_relevance", exact / seconds["relevance"])

@@ -53,6 +53,7 @@ class Config(StudyConfig):
         (10, 30, 100, 300, 1000, 3000), description="heads and neurons in a circuit, ascending"
     )
     steps: PositiveInt = Field(5, description="steps of integrated gradients")
+    ablations: bool = Field(True, description="whether sets with fewer or other rules run too")
     families: tuple[str, ...] = Field((), description="further models whose agreement is measured")
 
 
@@ -75,7 +76,7 @@ study = Study(
     config=Config,
     presets={
         "smoke": {
-            "layers": (16, 24),
+            "layers": (20, 26),
             "batches": 2,
             "pairs": 1,
             "agreement_batches": 2,
@@ -83,8 +84,9 @@ study = Study(
             "circuit_repeats": 1,
             "circuit_pairs": 1,
             "circuit_tests": 2,
-            "circuit_sizes": (30, 300),
-            "steps": 2,
+            "circuit_sizes": (300,),
+            "steps": 1,
+            "ablations": False,
         },
         "full": {
             "model": "openai-community/gpt2-large",
