@@ -115,9 +115,9 @@ def bistable_region(membrane: ResponsiveMembrane, force: ArrayLike) -> xr.Datase
 def cusps(membrane: ResponsiveMembrane, max_force: float | None = None) -> list[Fold]:
     """Return the cusps at forces in ``(0, max_force]``, by force.
 
-    The number of folds changes only at a cusp. Each change is bracketed in force, the touching of
-    ``min_y h_y`` with zero found by Brent's method, and the point polished by Newton's. The number
-    is compared at 121 forces: an island between two cusps closer than that is missed.
+    The number of folds changes only at a cusp. Each change is bracketed in force, and the force at
+    which the extremum of ``h_y`` between the two folds touches zero found by Brent's method. The
+    number is compared at 121 forces: an island between two cusps closer than that is missed.
     """
     max_u = largest_force(membrane, max_force)
     grid = max_u * np.linspace(0, 1, 121) ** 2  # finer at small forces
@@ -153,17 +153,8 @@ def _cusp(
     def touch(u: float) -> tuple[float, float]:
         return minimum(lambda y: -sign * _slope(membrane, y, u), low, high)
 
-    u = float(np.asarray(brentq(lambda u: touch(u)[0], u_low, u_high, xtol=1e-12 * u_high)))
-    state: Array = np.array([touch(u)[1], u])
-    for _ in range(4):  # Newton on h_y = h_yy = 0
-        y, u = state
-        residual = _slope_and_curvature(membrane, y, u)
-        columns = []
-        for step in (np.array([1e-4, 0.0]), np.array([0.0, 1e-4 * u])):
-            ahead, behind = (_slope_and_curvature(membrane, *(state + s)) for s in (step, -step))
-            columns.append((ahead - behind) / (2 * step.sum()))
-        state -= np.linalg.solve(np.column_stack(columns), residual)
-    return _fold(membrane, material(membrane, state[:1]), state[1:])
+    u: Any = brentq(lambda u: touch(u)[0], u_low, u_high, xtol=1e-13 * u_high)
+    return _fold(membrane, material(membrane, np.array([touch(u)[1]])), np.array([u], dtype=float))
 
 
 def _turn(
@@ -185,10 +176,6 @@ def _turn(
 
 def _slope(membrane: ResponsiveMembrane, y: float, u: float) -> float:
     return float(manifold.at_force(membrane, u)(np.array([y]))[1][0])
-
-
-def _slope_and_curvature(membrane: ResponsiveMembrane, y: float, u: float) -> Array:
-    return np.array([_slope(membrane, y, u), manifold.curvature(membrane, np.array([y]), u)[0]])
 
 
 def _fold_uptakes(membrane: ResponsiveMembrane, u: float) -> Array:
