@@ -42,7 +42,10 @@ class Fold:
 def fold_points(
     membrane: ResponsiveMembrane, bulk_concentration: float, max_force: float | None = None
 ) -> list[Fold]:
-    """Return the folds at one bulk concentration for forces in ``(0, max_force]``, by force."""
+    """Return the folds at one bulk concentration for forces in ``(0, max_force]``, by force.
+
+    Two folds closer than about 1e-6 of each other are a cusp within tolerance and not reported.
+    """
     log_c0 = float(np.log(checked_concentration(bulk_concentration)))
     max_u = largest_force(membrane, max_force)
 
