@@ -95,8 +95,8 @@ def draw(
         session.figure(
             "cost",
             cost(ioi),
-            caption="What a correlation with activation patching at MLP outputs costs: seconds for "
-            "the maps of all three kinds, for a prompt. Exact patching has r = 1 by definition.",
+            caption="What a correlation with activation patching at MLP outputs costs: CPU seconds "
+            "for the maps of all three kinds, for a prompt. Exact patching has r = 1 by definition.",
             alt="Scatter plot of correlation against seconds for every method.",
         )
 
@@ -255,7 +255,7 @@ def cost(batches: Sequence[xr.Dataset]) -> Figure:
         ha="center",
         fontsize=8,
     )
-    axis.set(xscale="log", xlabel="seconds for a prompt", ylabel="Pearson r at MLP outputs")
+    axis.set(xscale="log", xlabel="CPU seconds for a prompt", ylabel="Pearson r at MLP outputs")
     low, high = axis.get_xlim()
     axis.set_xlim(low, high * 4)
     return figure

@@ -149,7 +149,7 @@ study = Study(
         Claim(
             "cost",
             "Relevance patching costs what attribution patching does: two forward passes and one "
-            "backward pass, and at most 1.5 times its time",
+            "backward pass, and at most 1.5 times its CPU time",
             reported="two forward passes and one backward pass",
             source="abstract",
             test=All(
@@ -169,7 +169,7 @@ study = Study(
         ),
         Claim(
             "circuit-cost",
-            "Integrated gradients need at least five times the time for such a circuit",
+            "Integrated gradients need at least five times the CPU time for such a circuit",
             reported="comparable without the extra computational cost of integrated gradients",
             source="abstract",
             test=Greater("circuit_time_ig_over_relevance", 5),
