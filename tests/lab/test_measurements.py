@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axonal.errors import InputError
+from axonal.lab.intervals import measurement_interval
 from axonal.lab.measurement import Measurement
 from axonal.lab.words import bounds, duration, estimate, measured, number
 
@@ -98,3 +99,23 @@ def test_estimates_ranges_and_durations_read_well():
     ]
     series = Measurement.of("s", [1.0, 3.0, 2.0], along=[0, 1, 2], exact=True)
     assert measured(series) == "1 to 2, between 1 and 3 over 3 points"
+
+
+def test_an_interval_ends_where_its_quantity_does():
+    values = [0.3, 0.28, 0.81, 0.34, 0.43, 0.99]
+    free = Measurement.of("r", values)
+    bounded = Measurement.of("r", values, bounds=(-1, 1))
+    assert measurement_interval(free)[2] > 1
+    assert measurement_interval(bounded)[2] == 1
+    assert measurement_interval(bounded)[1] == measurement_interval(free)[1]
+    again = Measurement.from_json("r", bounded.to_json())
+    assert again.bounds == (-1.0, 1.0)
+    assert again.to_json() == bounded.to_json()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"), [((-1, 1), "beyond its bounds"), ((1, 1), "low < high")]
+)
+def test_bounds_that_do_not_fit_are_refused(bounds, words):
+    with pytest.raises(InputError, match=words):
+        Measurement.of("r", [0.5, 1.2], bounds=bounds)

@@ -61,7 +61,10 @@ def measurement_interval(
     if measurement.exact:
         return mean, mean, mean
     if measurement.repeats > 1 and measurement.finite:
-        return mean, *interval(measurement.values)
+        low, high = interval(measurement.values)
+        if measurement.bounds is not None:
+            low, high = np.clip(low, *measurement.bounds), np.clip(high, *measurement.bounds)
+        return mean, low, high
     nothing = np.full_like(mean, np.nan)
     return mean, nothing, nothing
 

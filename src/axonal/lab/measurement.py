@@ -14,6 +14,8 @@ import numpy as np
 
 from axonal.errors import InputError
 
+ROUND_OFF = 1e-9  # what a correlation of 1 may exceed it by
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -31,6 +33,9 @@ class Measurement:
         For a series: where each point was taken, shape ``(points,)``, ascending; and what that is.
     exact
         The number has no uncertainty: it would come out the same in every repeat.
+    bounds
+        The least and the greatest value there can be, as -1 and 1 of a correlation: what of an
+        interval lies beyond covers nothing and is cut off.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Measurement:
     along: np.ndarray | None = None
     along_name: str = ""
     exact: bool = False
+    bounds: tuple[float, float] | None = None
 
     @classmethod
     def of(
@@ -50,6 +56,7 @@ class Measurement:
         along: Any = None,
         along_name: str = "",
         exact: bool = False,
+        bounds: tuple[float, float] | None = None,
     ) -> Measurement:
         """Build a measurement from numbers, lists, arrays or tensors, and check that they fit."""
         if not isinstance(name, str) or not name:
@@ -82,7 +89,17 @@ class Measurement:
                 f"Measurement {name!r} is exact but has {len(array)} repeats; an exact one has a "
                 "single value (or a single series along=...)"
             )
-        return cls(name, array, unit, points, along_name, exact)
+        if bounds is not None:
+            low, high = bounds
+            if not low < high:
+                raise InputError(f"Measurement {name!r} has bounds {bounds}; expected low < high")
+            if np.any(array < low - ROUND_OFF) or np.any(array > high + ROUND_OFF):
+                raise InputError(
+                    f"Measurement {name!r} has values from {array.min():g} to {array.max():g}, "
+                    f"beyond its bounds {low:g} and {high:g}"
+                )
+            bounds = (float(low), float(high))
+        return cls(name, array, unit, points, along_name, exact, bounds)
 
     @property
     def repeats(self) -> int:
@@ -112,6 +129,8 @@ class Measurement:
             "high": numbers_to_json(high, null=True),
             "exact": self.exact,
         }
+        if self.bounds is not None:
+            description["bounds"] = [numbers_to_json(end) for end in self.bounds]
         if self.along is not None:
             description |= {"along": numbers_to_json(self.along), "along_name": self.along_name}
         return description
@@ -123,6 +142,7 @@ class Measurement:
             values = np.array(description["values"], dtype=float)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"Measurement {name!r} has no readable values: {error}") from error
+        bounds = description.get("bounds")
         return cls.of(
             name,
             values,
@@ -130,6 +150,7 @@ class Measurement:
             along=description.get("along"),
             along_name=description.get("along_name", ""),
             exact=bool(description.get("exact", False)),
+            bounds=(float(bounds[0]), float(bounds[1])) if bounds else None,
         )
 
 

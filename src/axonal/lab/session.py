@@ -93,6 +93,7 @@ class Session:
         along: Any = None,
         along_name: str = "",
         exact: bool = False,
+        bounds: tuple[float, float] | None = None,
     ) -> None:
         """Record a measurement.
 
@@ -109,11 +110,14 @@ class Session:
         exact
             A deterministic number, which needs no interval. A single value that is not exact
             leaves the claims on it inconclusive.
+        bounds
+            The least and the greatest value there can be, such as ``(-1, 1)`` of a correlation;
+            its interval ends there.
         """
         from axonal.lab.measurement import Measurement
 
         measurement = Measurement.of(
-            name, values, unit, along=along, along_name=along_name, exact=exact
+            name, values, unit, along=along, along_name=along_name, exact=exact, bounds=bounds
         )
         self._once("measurement", name)
         self._measurements[name] = measurement
