@@ -47,6 +47,7 @@ RULES = {
 
 INPUT_IG, NODE_IG = "integrated gradients of the input", "integrated gradients of each layer"
 CIRCUIT_METHODS = ("relevance", "attribution", INPUT_IG, NODE_IG, "random")
+BOUNDS = (-1, 1)  # of correlations
 STRUCTURES = ("prepositional", "relative")
 
 
@@ -196,17 +197,29 @@ def record(
     """Record every measurement that the claims and the report name."""
     for kind, name in KINDS.items():
         r = {m: _over(ioi, m, kind, "pearson") for m in ("relevance", "attribution")}
-        session.measure(f"relevance_pearson_{name}", r["relevance"], "r")
-        session.measure(f"attribution_pearson_{name}", r["attribution"], "r")
+        session.measure(f"relevance_pearson_{name}", r["relevance"], "r", bounds=BOUNDS)
+        session.measure(f"attribution_pearson_{name}", r["attribution"], "r", bounds=BOUNDS)
         session.measure(f"gain_{name}", r["relevance"] - r["attribution"], "r")
         for method in ("relevance", "attribution"):
             session.measure(
-                f"{method}_spearman_{name}", _over(ioi, method, kind, "spearman"), "rho"
+                f"{method}_spearman_{name}",
+                _over(ioi, method, kind, "spearman"),
+                "rho",
+                bounds=BOUNDS,
             )
             session.measure(f"{method}_slope_{name}", _over(ioi, method, kind, "slope"))
-            session.measure(f"agreement_{method}_{name}", _over(sva, method, kind, "pearson"), "r")
-        session.measure(f"input_ig_pearson_{name}", _over(ioi, INPUT_IG, kind, "pearson"), "r")
-    session.measure("node_ig_pearson_mlp", _over(ioi, NODE_IG, "mlp", "pearson"), "r")
+            session.measure(
+                f"agreement_{method}_{name}",
+                _over(sva, method, kind, "pearson"),
+                "r",
+                bounds=BOUNDS,
+            )
+        session.measure(
+            f"input_ig_pearson_{name}", _over(ioi, INPUT_IG, kind, "pearson"), "r", bounds=BOUNDS
+        )
+    session.measure(
+        "node_ig_pearson_mlp", _over(ioi, NODE_IG, "mlp", "pearson"), "r", bounds=BOUNDS
+    )
     session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi])
     session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi])
     seconds = {

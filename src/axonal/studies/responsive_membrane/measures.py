@@ -233,9 +233,10 @@ def robustness(config: Config, session: Session) -> xr.Dataset:
     for case in CASES:
         here, name = draws.sel(case=case), case.replace(", ", "_")
         for trait in ("bistable", "bistable_at_rest", "bistable_at_large_force"):
-            session.measure(f"{trait}_{name}", here[trait].values, "of draws")
+            session.measure(f"{trait}_{name}", here[trait].values, "of draws", bounds=(0, 1))
         for trait in ("rise_on_rising_force", "fall_on_rising_force", "fall_on_falling_force"):
-            session.measure(f"tenfold_{trait}_{name}", here[trait].values >= 10, "of draws")
+            tenfold = here[trait].values >= 10
+            session.measure(f"tenfold_{trait}_{name}", tenfold, "of draws", bounds=(0, 1))
     for kind in ("responsive", "inert"):
         departure = draws[f"exponent_departure_{kind}"].values.ravel()
         session.measure(f"exponent_departure_{kind}", departure)
