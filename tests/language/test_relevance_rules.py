@@ -16,6 +16,7 @@ from relevance_models import (
 )
 from torch import nn
 
+from axonal.activations import Site
 from axonal.errors import AxonalError, InputError
 from axonal.language.relevance import (
     PRESETS,
@@ -124,6 +125,24 @@ def test_half_rule_splits_the_relevance_of_a_product_and_conserves_it():
     rho_u, rho_v = torch.autograd.grad(ScaledGradient.apply(y, 0.5), [u, v], seed)
     torch.testing.assert_close(u * rho_u + v * rho_v, y * seed)
     torch.testing.assert_close(u * rho_u, 0.5 * y * seed)
+
+
+@pytest.mark.parametrize(
+    ("attention", "shares"),
+    [("frozen", {"v": 1}), ("uniform", {"q": 0.25, "k": 0.25, "v": 0.5})],
+)
+def test_attention_rules_scale_what_reaches_queries_keys_and_values(attention, shares):
+    from axonal.language.relevance.problem import coefficients, prepare
+
+    model, pairs = build_exact("llama"), random_pairs()
+    problem = prepare(model, pairs, ("mlp",), None, None, "denoising")
+    # In the last layer nothing else stands between the projections and the metric.
+    sites = [Site(f"model.layers.2.self_attn.{name}_proj") for name in shares]
+    rows = torch.arange(len(pairs))
+    _, gradient, _ = coefficients(problem, rows, Rules(), sites)
+    _, ruled, _ = coefficients(problem, rows, Rules(attention=attention), sites)
+    for site, share in zip(sites, shares.values(), strict=True):
+        torch.testing.assert_close(ruled[site], share * gradient[site])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
