@@ -10,7 +10,7 @@ import pytest
 import torch
 from clouds import clouds, waves
 
-from axonal.activations import Affine, Site, edit, load, save
+from axonal.activations import Affine, MapUnits, Site, edit, load, save
 from axonal.errors import InputError
 from axonal.transport import (
     LEACE,
@@ -18,7 +18,6 @@ from axonal.transport import (
     AffineMap,
     DirectionalAblation,
     GaussianTransport,
-    MapUnits,
     MeanShift,
     UnitTransport,
 )

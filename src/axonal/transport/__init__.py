@@ -14,7 +14,7 @@ from axonal.transport.gaussian import GaussianReport, GaussianTransport
 from axonal.transport.leace import LEACE
 from axonal.transport.shift import AffineAblation, DirectionalAblation, MeanShift
 from axonal.transport.unit_transport import UnitTransport
-from axonal.transport.units import MapUnits, UnitMap
+from axonal.transport.units import UnitMap
 
 __all__ = [
     "LEACE",
@@ -25,7 +25,6 @@ __all__ = [
     "Gaussian",
     "GaussianReport",
     "GaussianTransport",
-    "MapUnits",
     "MeanShift",
     "UnitMap",
     "UnitTransport",

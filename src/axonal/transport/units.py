@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
-from axonal.activations import Edit
-from axonal.activations.call import Call
+from axonal.activations import Edit, MapUnits
+from axonal.activations.edits.mapping import unit_step
 from axonal.errors import InputError
 
 
@@ -50,7 +49,7 @@ class UnitMap:
 
     def apply(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Map rows ``(..., width)``, ``strength`` of the way."""
-        return x + strength * _step(x, self.scale, self.shift, self.low, self.high)
+        return x + strength * unit_step(x, self.scale, self.shift, self.low, self.high)
 
     def undo(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Return the rows that :meth:`apply` maps to ``x``; refuses where they are not unique."""
@@ -91,56 +90,3 @@ class UnitMap:
                 f"A map that stops at its observed support has no {what}: it is not affine, and "
                 "two activations may share one image. Use support='everywhere'."
             )
-
-
-class MapUnits(Edit):
-    """Map each unit by itself: ``scale * x + shift`` within the support, ``x`` outside.
-
-    Parameters
-    ----------
-    scale, shift
-        ``(width,)`` each.
-    low, high
-        The support, ``(width,)`` each; None is unbounded.
-    limits
-        ``positions``, ``tokens``, ``rows`` and ``strength``, as for every edit.
-    """
-
-    scale: Tensor
-    shift: Tensor
-    low: Tensor | None
-    high: Tensor | None
-
-    def __init__(
-        self,
-        scale: Tensor,
-        shift: Tensor,
-        low: Tensor | None = None,
-        high: Tensor | None = None,
-        **limits: Any,
-    ) -> None:
-        super().__init__(**limits)
-        named = {"scale": scale, "shift": shift, "low": low, "high": high}
-        for name, value in named.items():
-            if value is not None and value.shape != (len(scale),):
-                raise InputError(
-                    f"MapUnits: scale has {len(scale)} units, but {name} has shape "
-                    f"{tuple(value.shape)}."
-                )
-            self.hold(name, value, finite=name in ("scale", "shift"))
-
-    @override
-    def change(self, x: Tensor, call: Call | None) -> Tensor:
-        self.check_width(x, len(self.scale))
-        low = None if self.low is None else self.low.to(x)
-        high = None if self.high is None else self.high.to(x)
-        return x + _step(x, self.scale.to(x), self.shift.to(x), low, high)
-
-
-def _step(x: Tensor, scale: Tensor, shift: Tensor, low: Tensor | None, high: Tensor | None):
-    step = (scale - 1) * x + shift
-    if low is not None:
-        step = torch.where(x >= low, step, 0.0)
-    if high is not None:
-        step = torch.where(x <= high, step, 0.0)
-    return step

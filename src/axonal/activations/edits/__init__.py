@@ -4,6 +4,7 @@ from axonal.activations.edits.base import Edit
 from axonal.activations.edits.exchange import Interchange, Replace
 from axonal.activations.edits.latents import Dictionary, Latents
 from axonal.activations.edits.linear import Add, Affine, Project
+from axonal.activations.edits.mapping import MapUnits
 from axonal.activations.edits.units import Clamp, Gate, ScaleUnits
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Gate",
     "Interchange",
     "Latents",
+    "MapUnits",
     "Project",
     "Replace",
     "ScaleUnits",
