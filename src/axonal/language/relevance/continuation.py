@@ -67,15 +67,18 @@ class BaseRun:
         self.blocks = [model.get_submodule(self._path(i)) for i in range(self.sites.blocks)]
         self.model = model
         self.length = len(ids)
-        self._calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._calls: list[dict[str, Any]] = []  # what each block was called with, by name
         self._cache_type = Cache
         cache: Any = DynamicCache()  # without a configuration: no layer forgets tokens
-        # transformers 5.24 renamed the argument
-        name = "cache" if "cache" in inspect.signature(model.forward).parameters else None
-        arguments: dict[str, Any] = {name or "past_key_values": cache}
+        # transformers 5.24 renamed the argument.
+        has_new_name = "cache" in inspect.signature(model.forward).parameters
+        arguments: dict[str, Any] = {"cache" if has_new_name else "past_key_values": cache}
+        names = list(inspect.signature(self.blocks[0].forward).parameters)
 
         def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._calls.append((args, kwargs))
+            call = {**dict(zip(names, args, strict=False)), **kwargs}
+            del call[names[0]]  # the residual stream
+            self._calls.append(call)
 
         residual = [self.sites.residual_pre(i) for i in range(self.sites.blocks)]
         last = self.sites.residual(self.sites.blocks - 1)
@@ -140,46 +143,35 @@ class BaseRun:
             else:
                 handles.append(site.attach(self.model, write))
         try:
-            args, kwargs = self._arguments(layer, position)
-            output = self.blocks[layer](state, *args[1:], **kwargs)
+            output = self.blocks[layer](state, **self._arguments(layer, position))
         finally:
             for handle in handles:
                 handle.remove()
         return output if isinstance(output, Tensor) else output[0]
 
-    def _arguments(self, layer: int, position: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _arguments(self, layer: int, position: int) -> dict[str, Any]:
         """Return what the block was called with, cut to the tokens from ``position`` on."""
-        args, kwargs = self._calls[layer]
         prefix = _Prefix(self._keys[layer][:, :position], self._values[layer][:, :position])
-
-        def cut(name: str | None, value: Any) -> Any:
+        arguments: dict[str, Any] = {}
+        for name, value in self._calls[layer].items():
             if isinstance(value, self._cache_type):
-                return prefix
-            if name in _PER_TOKEN:
-                return _from(value, position, _PER_TOKEN[name])
-            if isinstance(value, Tensor) and value.ndim == 4:  # the attention mask
-                return value[..., position:, :]
-            return value
+                value = prefix
+            elif name in _PER_TOKEN:
+                value = _from(value, position, _PER_TOKEN[name])
+            elif name == "attention_mask":
+                value = self._mask(value, position)
+            arguments[name] = value
+        return arguments
 
-        names = list(inspect.signature(self.blocks[layer].forward).parameters)
-        positional = tuple(cut(name, v) for name, v in zip(names, args, strict=False))
-        keyword = {name: cut(name, value) for name, value in kwargs.items()}
-        if keyword.get("attention_mask", ...) is None:
-            keyword["attention_mask"] = self._causal_mask(position)
-        elif "attention_mask" in names[: len(args)]:
-            index = names.index("attention_mask")
-            if positional[index] is None:
-                mask = self._causal_mask(position)
-                positional = (*positional[:index], mask, *positional[index + 1 :])
-        return positional, keyword
-
-    def _causal_mask(self, position: int) -> Tensor | None:
-        """Spell out the mask that scaled-dot-product attention leaves implicit in a whole run."""
+    def _mask(self, whole: Tensor | None, position: int) -> Tensor | None:
+        """Cut a mask to the tokens from ``position`` on; where it was left implicit, spell it out."""
+        if whole is not None:
+            return whole[..., position:, :]
         count = self.length - position
         if count == 1:
-            return None
-        mask = torch.ones(count, self.length, dtype=torch.bool, device=self.residual[0].device)
-        return mask.tril(position)[None, None]
+            return None  # one token may look at all before it
+        ones = torch.ones(count, self.length, dtype=torch.bool, device=self.residual[0].device)
+        return ones.tril(position)[None, None]
 
     def _check(self, arrived: Tensor) -> None:
         expected = self.residual[-1][-1]
