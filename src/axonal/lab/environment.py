@@ -14,7 +14,7 @@ from typing import Any
 from axonal import __version__
 
 PACKAGES = ("numpy", "scipy", "torch", "transformers", "xarray", "pydantic", "matplotlib")
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def environment(seed: int) -> dict[str, Any]:
