@@ -22,7 +22,8 @@ import xarray as xr
 
 from axonal.sweep import sweep
 
-SIDE, LARGE_SIDE, BLOCK, REPEATS, PATIENCE = 100, 1000, 4096, 3, 3.0
+SIDES = {"2 processes": 40, "blocks": 300}
+SIDE, BLOCK, REPEATS, PATIENCE = 100, 4096, 3, 3.0
 Case = Callable[[], xr.Dataset]
 
 
@@ -39,13 +40,14 @@ def axes(side: int) -> dict[str, np.ndarray]:
 
 
 def ours(folder: Path) -> dict[str, Case]:
-    grid, large = axes(SIDE), axes(LARGE_SIDE)
+    grid = axes(SIDE)
+    few, large = (axes(SIDES[case]) for case in ("2 processes", "blocks"))
     stored = functools.partial(sweep, point, grid)
     fresh = iter(range(100))
     stored(store=folder / "kept")
     return {
         "serial": lambda: sweep(point, grid),
-        "2 processes": lambda: sweep(point, grid, jobs=2),
+        "2 processes": lambda: sweep(point, few, jobs=2),
         "blocks": lambda: sweep(point, large, vectorized=True, block=BLOCK),
         "with a store": lambda: stored(store=folder / str(next(fresh))),
         "from the store": lambda: stored(store=folder / "kept"),
@@ -66,10 +68,12 @@ def xyzpy_cases(folder: Path) -> dict[str, Case]:
         crop.grow_missing(verbosity=0)
         return crop.reap(verbosity=0)
 
-    run = functools.partial(xyzpy.combo_runner_to_ds, point, grid, ["value"], verbosity=0)
+    def run(side: int, **options) -> xr.Dataset:
+        return xyzpy.combo_runner_to_ds(point, axes(side), ["value"], verbosity=0, **options)
+
     return {
-        "serial": run,
-        "2 processes": lambda: run(parallel=True, num_workers=2),
+        "serial": lambda: run(SIDE),
+        "2 processes": lambda: run(SIDES["2 processes"], parallel=True, num_workers=2),
         "with a store": crop,
     }
 
@@ -87,13 +91,14 @@ if importlib.util.find_spec("xsweep"):
 
 
 def xsweep_cases(folder: Path) -> dict[str, Case]:
-    space, large = (xr.Dataset({n: (n, v) for n, v in axes(s).items()}) for s in (SIDE, LARGE_SIDE))
+    sides = (SIDE, SIDES["2 processes"], SIDES["blocks"])
+    space, few, large = (xr.Dataset({n: (n, v) for n, v in axes(s).items()}) for s in sides)
     policy = xsweep.SweepPolicy
     fresh = iter(range(100))
     single(space, policy=policy(store=folder / "kept.zarr"))
     return {
         "serial": lambda: single(space),
-        "2 processes": lambda: single(space, policy=policy(executor="process", max_workers=2)),
+        "2 processes": lambda: single(few, policy=policy(executor="process", max_workers=2)),
         "blocks": lambda: batched(large, policy=policy(batch_size=BLOCK)),
         "with a store": lambda: single(space, policy=policy(store=folder / f"{next(fresh)}.zarr")),
         "from the store": lambda: single(space, policy=policy(store=folder / "kept.zarr")),
@@ -125,7 +130,7 @@ def compare(folder: Path) -> None:
     for name, cases in tools.items():
         (folder / name).mkdir()
         for case, run in cases(folder / name).items():
-            side = axes(LARGE_SIDE if case == "blocks" else SIDE)
+            side = axes(SIDES.get(case, SIDE))
             expected = None if case == "random" else point(side["a"][:, None], side["b"])
             table.setdefault(case, {})[name] = microseconds(run, expected)
     print("\nmicroseconds a point (and ratio to axonal)")

@@ -219,9 +219,11 @@ def _call(work: Work, batch: Batch, extra: Mapping[str, Any], keys: list[SpawnKe
     if work.random:
         streams = [generator(work.seed, key) for key in keys]
         parameters["rng"] = Streams(streams) if work.vectorized else streams[0]
-    limit = None if work.time_limit is None else work.time_limit * len(batch)
-    with _time_limit(limit):
+    if work.time_limit is None:
         result = work.function(**parameters, **extra, **work.fixed)
+    else:
+        with _time_limit(work.time_limit * len(batch)):
+            result = work.function(**parameters, **extra, **work.fixed)
     named = result if isinstance(result, Mapping) else {"value": result}
     outputs = {str(name): np.asarray(values) for name, values in named.items()}
     for name, values in outputs.items():
@@ -301,15 +303,12 @@ def _failure(
 
 
 @contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     """Raise TimeLimitError in this thread when ``seconds`` have passed.
 
     Works in any thread and on any system; it takes effect when control is back in Python, so it
     does not interrupt one long call into compiled code.
     """
-    if seconds is None:
-        yield
-        return
     lock, over = threading.Lock(), False
     thread = ctypes.c_ulong(threading.get_ident())
 
