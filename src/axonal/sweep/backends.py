@@ -122,12 +122,9 @@ _unpin = ExitStack()
 
 
 def _pin_threads(stack: ExitStack) -> None:
-    try:
-        import threadpoolctl
-    except ModuleNotFoundError:  # then the variables set for loky's workers must do
-        pass
-    else:
-        stack.enter_context(threadpoolctl.threadpool_limits(1))
+    import threadpoolctl
+
+    stack.enter_context(threadpoolctl.threadpool_limits(1))
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
