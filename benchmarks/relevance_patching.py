@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import importlib.metadata
 import importlib.util
+import os
 import statistics
 import sys
 import time
@@ -53,6 +54,7 @@ class Contestant:
 
 def main(rounds: int = 7) -> None:
     torch.set_num_threads(1)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read when the peer is imported
     warnings.simplefilter("ignore")
     model = load("smollm2-135m-instruct")
     eight = ioi(model.tokenizer, 4, seed=0).both_ways()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator
 
 from axonal.lab.figures import PALETTE, style
 from axonal.statistics import estimate
@@ -246,16 +247,19 @@ def cost(batches: Sequence[xr.Dataset]) -> Figure:
             words, (seconds, r), xytext=(6, -4), textcoords="offset points", va="top", fontsize=8
         )
     exact = np.mean([float(b["exact_seconds"]) for b in batches]) / prompts
-    axis.plot(exact, 1, "s", color="#222222")
+    axis.plot(exact, 1, "s", color="#222222", markersize=10, fillstyle="none")
     axis.annotate(
         "activation patching",
         (exact, 1),
-        xytext=(0, 6),
+        xytext=(0, 9),
         textcoords="offset points",
         ha="center",
         fontsize=8,
     )
     axis.set(xscale="log", xlabel="CPU seconds for a prompt", ylabel="Pearson r at MLP outputs")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
     low, high = axis.get_xlim()
     axis.set_xlim(low, high * 4)
     return figure

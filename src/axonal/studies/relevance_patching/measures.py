@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import xarray as xr
 
+from axonal.activations import Sites
 from axonal.language.models import LanguageModel, load
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance import (
@@ -135,14 +136,16 @@ def circuit(model: LanguageModel, config: Config, session: Session, index: int) 
     ablation = MeanAblation(model, test)
     shape = (len(CIRCUIT_METHODS), len(config.circuit_sizes))
     faithful, left = np.zeros(shape), np.zeros(shape)
-    seconds = np.zeros(len(CIRCUIT_METHODS))
+    work = np.zeros(len(CIRCUIT_METHODS))
     rng = session.rng(f"random circuit {index}")
     with session.progress(f"circuits {index + 1}", len(CIRCUIT_METHODS)) as advance:
         for row, method in enumerate(CIRCUIT_METHODS):
             if method == "random":
                 heads, neurons = (rng.random(size) for size in ablation.shapes)
             else:
-                scores, seconds[row] = _timed(finders[method])
+                with _counted(model) as counts:
+                    scores = finders[method]()
+                work[row] = sum(counts.values()) / found.clean.numel()
                 heads, neurons = (np.zeros(size) for size in ablation.shapes)
                 heads[scores["layer"]], neurons[scores["layer"]] = unit_scores(scores)
             for column, size in enumerate(config.circuit_sizes):
@@ -154,7 +157,7 @@ def circuit(model: LanguageModel, config: Config, session: Session, index: int) 
         {
             "faithfulness": (("estimator", "size"), faithful),
             "completeness": (("estimator", "size"), left),
-            "seconds": ("estimator", seconds),
+            "work": ("estimator", work),
         },
         coords={"estimator": list(CIRCUIT_METHODS), "size": list(config.circuit_sizes)},
     )
@@ -172,15 +175,18 @@ def rules(model: LanguageModel, config: Config, session: Session) -> xr.Dataset:
         plain = model.model(pairs.clean.to(model.device)).logits
         with propagation_rules(model, "conservative"):
             ruled = model.model(pairs.clean.to(model.device)).logits
-    forward, backward = _passes(model, pairs)
+    with _counted(model) as passes:
+        relevance_patching(model, pairs)
+    through_all = pairs.clean.numel() * len(sums[0][1:])
     return xr.Dataset(
         {
             "share": (("preset", "layer"), np.stack(sums) / total),
             "biases": (("preset", "layer"), np.stack(biases) / total),
             "conservation_error": float(conservation_error(results[0]).max()),
             "forward_difference": float((plain - ruled).abs().max()),
-            "forward_passes": forward,
-            "backward_passes": backward,
+            "forward_passes": passes["forward"] / through_all,
+            "backward_passes": passes["backward"] / through_all,
+            "time_ratio": ("round", _time_ratios(model, pairs, rounds=2 * config.batches)),
         },
         coords={"preset": list(presets), "layer": range(len(sums[0]))},
     )
@@ -222,16 +228,10 @@ def record(
     )
     session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi])
     session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi])
-    seconds = {
-        m: np.array([float(b["seconds"].sel(estimator=m)) for b in ioi])
-        for m in ("relevance", "attribution")
-    }
+    seconds = np.array([float(batch["seconds"].sel(estimator="relevance")) for batch in ioi])
     exact = np.array([float(batch["exact_seconds"]) for batch in ioi])
-    session.measure("relevance_seconds", seconds["relevance"], "s")
-    session.measure("exact_time_over_relevance", exact / seconds["relevance"])
-    session.measure(
-        "relevance_time_over_attribution", seconds["relevance"] / seconds["attribution"]
-    )
+    session.measure("exact_time_over_relevance", exact / seconds)
+    session.measure("relevance_time_over_attribution", rules["time_ratio"].to_numpy())
     for name in ("conservation_error", "forward_difference"):
         session.measure(name, float(rules[name]), exact=True)
     for name in ("forward_passes", "backward_passes"):
@@ -249,10 +249,10 @@ def record(
         left = [abs(c["completeness"].sel(estimator=method)).mean().item() for c in circuits]
         session.measure(f"circuit_left_{name}", left)
     ratio = [
-        float(c["seconds"].sel(estimator=NODE_IG) / c["seconds"].sel(estimator="relevance"))
+        float(c["work"].sel(estimator=NODE_IG) / c["work"].sel(estimator="relevance"))
         for c in circuits
     ]
-    session.measure("circuit_time_ig_over_relevance", ratio)
+    session.measure("circuit_work_ig_over_relevance", ratio)
     if families:
         for kind, name in KINDS.items():
             r = [f["agreement"].sel(kind=kind, measure="pearson") for f in families]
@@ -357,26 +357,38 @@ def _timed(work: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, float]:
     return result, time.process_time() - start
 
 
-def _passes(model: LanguageModel, pairs: PromptPairs) -> tuple[int, int]:
-    """Count the passes over the prompts in one call of relevance patching."""
+def _time_ratios(model: LanguageModel, pairs: PromptPairs, rounds: int) -> np.ndarray:
+    """Return the CPU time of relevance over that of attribution patching, round by round.
+
+    On one thread: several wait for each other busily, and a loaded machine would show as work.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        ratios = []
+        for _ in range(rounds):
+            _, gradient = _timed(lambda: attribution_patching(model, pairs[:1]))
+            _, ruled = _timed(lambda: relevance_patching(model, pairs[:1]))
+            ratios.append(ruled / gradient)
+    finally:
+        torch.set_num_threads(threads)
+    return np.array(ratios)
+
+
+@contextmanager
+def _counted(model: LanguageModel) -> Iterator[dict[str, int]]:
+    """Count the tokens that pass each block forward, and backward: the work of a method."""
     counts = {"forward": 0, "backward": 0}
-    first = model.model.get_submodule(_first_block(model))
+    sites = Sites.of(model.model)
 
-    def forward(_: object, args: tuple[torch.Tensor, ...]) -> None:
-        if len(args[0]) == len(pairs):  # not the probes that recognise layers
-            counts["forward"] += 1
-
-    def backward(*_: object) -> None:
-        counts["backward"] += 1
+    def count(states: torch.Tensor) -> torch.Tensor:
+        tokens = states.shape[0] * states.shape[1]
+        counts["forward"] += tokens
+        if torch.is_grad_enabled():
+            counts["backward"] += tokens
+        return states
 
     with ExitStack() as stack:
-        stack.callback(first.register_forward_pre_hook(forward).remove)
-        stack.callback(first.register_full_backward_pre_hook(backward).remove)
-        relevance_patching(model, pairs)
-    return counts["forward"], counts["backward"]
-
-
-def _first_block(model: LanguageModel) -> str:
-    from axonal.activations import Sites
-
-    return Sites.of(model.model).residual(0).path
+        for block in range(sites.blocks):
+            stack.callback(sites.residual(block).attach(model.model, count).remove)
+        yield counts

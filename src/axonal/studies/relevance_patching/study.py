@@ -169,10 +169,11 @@ study = Study(
         ),
         Claim(
             "circuit-cost",
-            "Integrated gradients need at least five times the CPU time for such a circuit",
+            "Integrated gradients need at least five times the work for such a circuit, counted in "
+            "tokens that pass a block forward or backward",
             reported="comparable without the extra computational cost of integrated gradients",
             source="abstract",
-            test=Greater("circuit_time_ig_over_relevance", 5),
+            test=Greater("circuit_work_ig_over_relevance", 5),
         ),
         Claim(
             "conservation",
@@ -206,7 +207,7 @@ study = Study(
         f"templates, {config.agreement_batches * config.agreement_pairs} agreement prompts"
         + (f", layers {', '.join(map(str, config.layers))} only" if config.layers else "")
     ),
-    minutes={"smoke": 0.3, "laptop": 4},
+    minutes={"smoke": 0.3, "laptop": 3.5},
     requires=("smollm2-135m-instruct",),
     data="Prompts from templates written for this library (indirect objects after Wang et al. 2023, "
     "subject-verb agreement after Marks et al. 2024). SmolLM2-135M-Instruct: Apache-2.0.",
