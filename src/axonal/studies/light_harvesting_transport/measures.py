@@ -63,9 +63,11 @@ def ordered_line(config: Config, session: Session) -> None:
     session.measure("lorentzian_width", lorentzian_line(trimer)[1], "g", exact=True)
 
     leak = config.leak
+    # The couplings to the bright mode are those of a ring of 8, whatever its size.
+    coupling = 10 * leak * np.sqrt(8 / config.ring_sites)
     leaky = _ring(
         _settings(config)
-        | {"J": 10 * leak, "xi": 10 * leak, "sink": 10 * leak}
+        | {"J": coupling, "xi": coupling, "sink": 10 * leak}
         | {"kappa_ring": leak, "kappa_photon": leak}
     )
     rates = tuple(leak * factor for factor in (0, 5, 10, 20))

@@ -53,7 +53,8 @@ class Config(StudyConfig):
     )
     off_resonance: float = Field(1.0, description="detuning at which dephasing is swept")
     leak: PositiveFloat = Field(
-        0.01, description="photon loss of the counter-example, which has J = xi = sink = 10 leak"
+        0.01,
+        description="photon and ring loss of the counter-example; its J, xi and sink are ten times that",
     )
     detunings: int = Field(65, ge=5, description="detunings of the disordered spectra")
     disorder_dephasing: NonNegativeFloat = Field(0.0, description="dephasing under disorder")
@@ -250,7 +251,7 @@ study = Study(
     scale=lambda config: (
         f"on rings of {config.ring_sites} sites, {config.seeds} x {config.samples} disordered samples"
     ),
-    minutes={"smoke": 0.1, "laptop": 1.0},
+    minutes={"smoke": 0.1, "laptop": 1.5},
     data="Simulated: the Lindblad equation of one excitation, solved exactly; static disorder is "
     "drawn. The Hamiltonian of the FMO protein is that of Adolphs and Renger (2006). The paper's "
     "own parameters are not known to us; ours put the ring in the regime it describes.",
