@@ -26,9 +26,9 @@ from axonal.language.models import LanguageModel
 from axonal.language.prompts import PromptPairs
 from axonal.language.relevance.continuation import BaseRun, Patch
 from axonal.language.relevance.metric import Metric
+from axonal.language.relevance.patching import estimate
 from axonal.language.relevance.problem import (
     DEFAULT_KINDS,
-    Baselines,
     Direction,
     Kind,
     Problem,
@@ -119,29 +119,20 @@ def input_integrated_gradients(
     alphas, weights = quadrature(steps, rule)
     network: Any = problem.model
     embed = network.get_input_embeddings()
-    parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
-    ends: list[tuple[Tensor, Tensor]] = []
     sites = problem.components
-    for rows in torch.arange(len(pairs)).split(batch):
-        base, base_value = activations(problem, problem.base, rows, sites)
-        source, source_value = activations(problem, problem.source, rows, sites)
-        ends.append((base_value, source_value))
+
+    def walk(rows: Tensor) -> tuple[dict[Site, Tensor], dict[Site, Tensor], Tensor]:
+        base, value = activations(problem, problem.base, rows, sites)
         start, end = embed(problem.base[rows]), embed(problem.source[rows])
         mean: dict[Site, Tensor] = {}
         for alpha, weight in zip(alphas, weights, strict=True):
-            walked = start + alpha * (end - start)
-            _, gradient, _ = coefficients(problem, rows, Rules(), sites, embeddings=walked)
-            for site, value in gradient.items():
-                mean[site] = weight * value + mean.get(site, 0)
-        for kind in problem.kinds:
-            per_layer = [
-                contract(problem, kind, source[site] - base[site], mean[site])
-                for site in (problem.site(kind, layer) for layer in problem.layers)
-            ]
-            parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy())
-    unit = Baselines.of_runs(problem, ends).unit(problem)
-    arrays = {kind: np.concatenate(value) for kind, value in parts.items()}
-    return scores(arrays, problem, unit, f"input integrated gradients ({steps} steps, {rule})")
+            between = start + alpha * (end - start)
+            _, gradient, _ = coefficients(problem, rows, Rules(), sites, embeddings=between)
+            for site in sites:
+                mean[site] = weight * gradient[site] + mean.get(site, 0)
+        return base, mean, value
+
+    return estimate(problem, walk, batch, f"input integrated gradients ({steps} steps, {rule})")
 
 
 def quadrature(steps: int, rule: Rule) -> tuple[list[float], list[float]]:

@@ -16,7 +16,7 @@ Paper: Rezaei Jafari et al., arXiv 2508.21258, section 3. Attribution patching: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,11 +159,22 @@ def relevance_patching(
     rules = Rules.named(rules) if isinstance(rules, str) else rules
     check_differentiable(hf_model(model))
     problem = prepare(model, pairs, kinds, layers, metric, direction)
+    sites = problem.components
+    method = "attribution patching" if rules == Rules() else "relevance patching"
+    return estimate(problem, lambda rows: coefficients(problem, rows, rules, sites), batch, method)
+
+
+Propagate = Callable[[Tensor], tuple[dict[Site, Tensor], dict[Site, Tensor], Tensor]]
+"""From rows to base activations, coefficients and metric, as `coefficients` returns them."""
+
+
+def estimate(problem: Problem, propagate: Propagate, batch: int, method: str) -> xr.Dataset:
+    """Score every component by ``(n_source - n_base) . rho(n_base)``, batch by batch."""
     parts: dict[Kind, list[np.ndarray]] = {kind: [] for kind in problem.kinds}
     ends: list[tuple[Tensor, Tensor]] = []
-    for rows in torch.arange(len(pairs)).split(batch):
+    for rows in torch.arange(len(problem.pairs)).split(batch):
         source, source_value = activations(problem, problem.source, rows, problem.components)
-        base, rho, base_value = coefficients(problem, rows, rules, problem.components)
+        base, rho, base_value = propagate(rows)
         ends.append((base_value, source_value))
         for kind in problem.kinds:
             per_layer = [
@@ -172,7 +183,6 @@ def relevance_patching(
             ]
             parts[kind].append(torch.stack(per_layer, dim=1).cpu().numpy())
     unit = Baselines.of_runs(problem, ends).unit(problem)
-    method = "attribution patching" if rules == Rules() else "relevance patching"
     arrays = {kind: np.concatenate(value) for kind, value in parts.items()}
     return scores(arrays, problem, unit, method)
 

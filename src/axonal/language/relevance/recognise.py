@@ -7,7 +7,6 @@ an error that names the module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,14 +17,10 @@ from axonal.language.relevance.backward import ACTIVATIONS, NormForm
 
 FAMILIES = "GPT-2, GPT-NeoX (Pythia), Llama, Mistral, Qwen2, Qwen3, Gemma 2, Gemma 3 and Phi-3"
 
+Gate = Literal["plain", "gated"]
+"""How the hidden units of an MLP arise: ``f(a)``, or ``f(a) * b``."""
+
 _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """How the hidden units of an MLP arise: ``f(a)`` (plain) or ``f(a) * b`` (gated)."""
-
-    kind: Literal["plain", "gated"]
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -131,14 +126,14 @@ def gate_of(mlp: nn.Module, down: nn.Module, path: str) -> Gate:
     if hidden is None or active is None or hidden.shape != active.shape:
         raise opaque
     if torch.equal(hidden, active):
-        return Gate("plain")
+        return "plain"
     for linear in linears:
         value = seen.get(linear)
         if value is None:
             continue
         parts = (value,) if value.shape == hidden.shape else value.chunk(2, dim=-1)
         if any(p.shape == hidden.shape and torch.equal(hidden, active * p) for p in parts):
-            return Gate("gated")
+            return "gated"
     raise opaque
 
 

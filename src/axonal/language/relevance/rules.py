@@ -189,7 +189,7 @@ def survey(module: nn.Module, rules: Rules) -> Coverage:
     if rules.gates or rules.activations:
         for path, down_path in mlps.items():
             mlp, down = module.get_submodule(path), module.get_submodule(down_path)
-            if recognise.gate_of(mlp, down, path).kind == "gated" and rules.gates:
+            if recognise.gate_of(mlp, down, path) == "gated" and rules.gates:
                 gates.append(down_path)
     return Coverage(
         rules=rules,

@@ -233,7 +233,7 @@ def run(config: Config, session: Session) -> None:
     import warnings
 
     from axonal.language.models import load
-    from axonal.studies.relevance_patching import figures, measures
+    from axonal.studies.relevance_patching import figures, measures, summary
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -256,9 +256,9 @@ def run(config: Config, session: Session) -> None:
             session.stage(f"family_{j}", lambda n=name: measures.family(n, config, session))
             for j, name in enumerate(config.families)
         ]
-    measures.record(session, ioi, agreement, circuits, rules, families)
+    summary.record(session, ioi, agreement, circuits, rules, families)
     figures.draw(session, ioi, circuits, rules)
     for warning in caught:
         if issubclass(warning.category, UserWarning) and "task" in str(warning.message):
             session.note(str(warning.message))
-    measures.notes(session, config, ioi, agreement)
+    summary.notes(session, config, ioi, agreement)
