@@ -22,7 +22,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from axonal.errors import InputError
-from axonal.physics.light_harvesting.efficiency import certify
+from axonal.physics.light_harvesting.efficiency import certify, channels_of
 from axonal.physics.light_harvesting.greens import Flights, flights, resummed
 from axonal.physics.light_harvesting.network import ExcitonNetwork
 
@@ -88,7 +88,7 @@ def continuous_drive(
     absorbed = (loss * times).sum(axis=-1)
     eta = (network.sink * times).sum(axis=-1) / absorbed
     by_site = network.loss * times / absorbed[:, None]
-    channels = list(dict.fromkeys(network.channels))
+    channels = channels_of(network)
     lost = np.stack([by_site[:, network.members(name)].sum(axis=-1) for name in channels])
     certify(1 - eta - lost.sum(axis=0))
     return xr.Dataset(

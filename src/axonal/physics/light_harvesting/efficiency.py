@@ -42,7 +42,7 @@ def transfer_efficiency(
     start : site, state vector or density matrix; the network's own start when left out
     method : ``"auto"``, ``"closed"``, ``"green"`` or ``"liouville"``
     """
-    return loss_budget(network, start, method=method).eta.to_numpy()
+    return _ends(network, start, method)[0]
 
 
 def loss_budget(
@@ -55,26 +55,13 @@ def loss_budget(
     AxonalError
         When the sum misses 1 by more than 1e-12.
     """
-    channels = list(dict.fromkeys(network.channels))
-    if method in ("auto", "closed") and (trimer := trimer_of(network, start)) is not None:
-        eta, lost = _closed_budget(network, solve_trimer(trimer), channels, start)
-    elif method == "closed":
-        raise InputError(
-            "The closed form holds for an ordered ring that starts on the photon; this network "
-            "is not one (disorder, uneven rates, or another start). Use method='green'."
-        )
-    else:
-        times = integrated_populations(network, start, method=method)
-        eta = (network.sink * times).sum(axis=-1)
-        by_site = network.loss * times
-        lost = np.stack([by_site[..., network.members(name)].sum(axis=-1) for name in channels])
-    certify(1 - eta - lost.sum(axis=0))
+    eta, lost = _ends(network, start, method)
     return xr.Dataset(
         {
             "eta": (network.dims, eta, {"long_name": "transfer efficiency"}),
             "loss": (("channel", *network.dims), lost, {"long_name": "probability of loss"}),
         },
-        coords={"channel": channels},
+        coords={"channel": channels_of(network)},
     )
 
 
@@ -199,8 +186,35 @@ def flattened(
     )
 
 
+def channels_of(network: ExcitonNetwork) -> list[str]:
+    """Return the names of the loss channels, each once, in the order of the sites."""
+    return list(dict.fromkeys(network.channels))
+
+
+def _ends(
+    network: ExcitonNetwork, start: Start, method: Method
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the efficiency (batch) and the losses (channel, batch), certified to sum to 1."""
+    if method in ("auto", "closed") and (trimer := trimer_of(network, start)) is not None:
+        eta, lost = _closed_budget(network, solve_trimer(trimer), start)
+    elif method == "closed":
+        raise InputError(
+            "The closed form holds for an ordered ring that starts on the photon; this network "
+            "is not one (disorder, uneven rates, or another start). Use method='green'."
+        )
+    else:
+        times = integrated_populations(network, start, method=method)
+        eta = (network.sink * times).sum(axis=-1)
+        by_site = network.loss * times
+        lost = np.stack(
+            [by_site[..., network.members(name)].sum(axis=-1) for name in channels_of(network)]
+        )
+    certify(1 - eta - lost.sum(axis=0))
+    return eta, lost
+
+
 def _closed_budget(
-    network: ExcitonNetwork, closed: TrimerBudget, channels: list[str], start: Start
+    network: ExcitonNetwork, closed: TrimerBudget, start: Start
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sort the levels' losses into the network's channels."""
     count = len(network.sites)
@@ -210,6 +224,7 @@ def _closed_budget(
     level[photon], level[acceptor] = 0, 2
     levels = [closed.photon, (closed.bright + closed.dark), closed.acceptor]
     members = np.array([(level == number).sum() for number in range(3)])
+    channels = channels_of(network)
     lost = np.zeros((len(channels), *network.batch_shape))
     for site, name in enumerate(network.channels):
         lost[channels.index(name)] += levels[level[site]] / members[level[site]]

@@ -38,7 +38,7 @@ class QutipProblem:
 
 
 def to_qutip(network: ExcitonNetwork, start: Start = None) -> QutipProblem:
-    """Return one network as QuTiP operators (needs ``pip install 'axonal[physics]'``)."""
+    """Return one network as sparse QuTiP operators (needs ``pip install 'axonal[physics]'``)."""
     qutip: Any = require("qutip", "physics")
     if network.batch_shape:
         raise InputError("to_qutip takes one network, not a batch.")
@@ -49,12 +49,12 @@ def to_qutip(network: ExcitonNetwork, start: Start = None) -> QutipProblem:
     def jump(to: int, of: int, rate: float) -> Qobj:
         operator = np.zeros((size, size))
         operator[to, of] = np.sqrt(rate)
-        return qutip.Qobj(operator)
+        return qutip.Qobj(operator).to("CSR")
 
     def padded(matrix: np.ndarray) -> Qobj:
         operator = np.zeros((size, size), complex)
         operator[:sites, :sites] = matrix
-        return qutip.Qobj(operator)
+        return qutip.Qobj(operator).to("CSR")
 
     rates = {
         name: np.broadcast_to(getattr(network, name), (sites,))
