@@ -48,7 +48,6 @@ RULES = {
 
 INPUT_IG, NODE_IG = "integrated gradients of the input", "integrated gradients of each layer"
 CIRCUIT_METHODS = ("relevance", "attribution", INPUT_IG, NODE_IG, "random")
-BOUNDS = (-1, 1)  # of correlations
 STRUCTURES = ("prepositional", "relative")
 
 

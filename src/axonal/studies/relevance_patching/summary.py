@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from axonal.lab import Session
     from axonal.studies.relevance_patching.study import Config
 
+BOUNDS = (-1, 1)  # of correlations
+
 
 def record(
     session: Session,
@@ -49,8 +51,8 @@ def record(
     session.measure(
         "node_ig_pearson_mlp", _over(ioi, NODE_IG, "mlp", "pearson"), "r", bounds=BOUNDS
     )
-    session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi])
-    session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi])
+    session.measure("answer_preferred", [float(batch["preferred"]) for batch in ioi], bounds=(0, 1))
+    session.measure("answer_predicted", [float(batch["predicted"]) for batch in ioi], bounds=(0, 1))
     seconds = np.array([float(batch["seconds"].sel(estimator="relevance")) for batch in ioi])
     exact = np.array([float(batch["exact_seconds"]) for batch in ioi])
     session.measure("exact_time_over_relevance", exact / seconds)
