@@ -185,7 +185,7 @@ def rules(model: LanguageModel, config: Config, session: Session) -> xr.Dataset:
             "forward_difference": float((plain - ruled).abs().max()),
             "forward_passes": passes["forward"] / through_all,
             "backward_passes": passes["backward"] / through_all,
-            "time_ratio": ("round", _time_ratios(model, pairs, rounds=2 * config.batches)),
+            "time_ratio": ("repeat", _time_ratios(model, pairs, repeats=config.batches)),
         },
         coords={"preset": list(presets), "layer": range(len(sums[0]))},
     )
@@ -250,18 +250,25 @@ def _timed(work: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, float]:
     return result, time.process_time() - start
 
 
-def _time_ratios(model: LanguageModel, pairs: PromptPairs, rounds: int) -> np.ndarray:
-    """Return the CPU time of relevance over that of attribution patching, round by round.
+def _time_ratios(model: LanguageModel, pairs: PromptPairs, repeats: int) -> np.ndarray:
+    """Return the CPU time of relevance over that of attribution patching, each the best of three.
 
     On one thread: several wait for each other busily, and a loaded machine would show as work.
     """
+    one = pairs[:1]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         ratios = []
-        for _ in range(rounds):
-            _, gradient = _timed(lambda: attribution_patching(model, pairs[:1]))
-            _, ruled = _timed(lambda: relevance_patching(model, pairs[:1]))
+        for _ in range(repeats):
+            rounds = [
+                (
+                    _timed(lambda: relevance_patching(model, one))[1],
+                    _timed(lambda: attribution_patching(model, one))[1],
+                )
+                for _ in range(3)
+            ]
+            ruled, gradient = (min(seconds) for seconds in zip(*rounds, strict=True))
             ratios.append(ruled / gradient)
     finally:
         torch.set_num_threads(threads)
