@@ -55,7 +55,7 @@ CONVERGED = 1e-10
 UNDAMPED = 1e-14
 WEIGHT_TOLERANCE = 1e-13
 #: Bytes of one intermediate array; batches are worked through in blocks that stay in cache.
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def integrated(
     names : names of the sites, for messages
     """
     count = effective.shape[-1]
-    block = max(1, BLOCK_BYTES // (16 * count**3))
+    block = max(1, BLOCK_BYTES // (16 * count**2))
     populations = np.empty(loss.shape)
     for begin in range(0, len(loss), block):
         part = slice(begin, begin + block)
@@ -109,12 +109,7 @@ def flights(
     kernel = _kernel(modes, damping, start, names)
     sources = modes.left @ start @ modes.left.conj().swapaxes(-1, -2)
     first = _diagonal_of(modes.right, kernel * sources)
-    right = modes.right[:, :, :, None] * modes.right.conj()[:, :, None, :] * kernel[:, None]
-    left = modes.left[:, :, None, restarts] * modes.left.conj()[:, None, :, restarts]
-    batch, count = damping.shape
-    between = (
-        right.reshape(batch, count, count**2) @ left.reshape(batch, count**2, len(restarts))
-    ).real
+    between = _between(modes, kernel, restarts)
     # Probabilities of where each flight ends, and of its ending elsewhere than it began.
     unended = np.abs(np.einsum("bj,bj->b", damping, first) - 1)
     ending = damping[:, :, None] * between
@@ -127,6 +122,7 @@ def flights(
         & ((lost_track <= COLUMN_TOLERANCE) | ~begins).all(axis=1)
         & ((moved >= SHORTEST_FLIGHT) | ~begins).all(axis=1)
     )
+    count = len(names)
     for item in np.flatnonzero(~safe):
         solve = lyapunov_solver(effective[item])
         first[item] = np.diag(solve(start[item])).real
@@ -267,6 +263,23 @@ def _kernel(modes: DecayModes, damping: Real, start: Complex, names: tuple[str, 
         )
     apart = undamped[:, :, None] | undamped[:, None, :]
     return np.where(apart, 0.0, 1 / np.where(apart, 1.0, gap))
+
+
+def _between(modes: DecayModes, kernel: Complex, restarts: NDArray[np.intp]) -> Real:
+    """Return T_jk for the restarts k, (batch, sites, restarts).
+
+    Swapping m and m' conjugates a term, so half of them, in real arithmetic, are the sum.
+    """
+    right, left = modes.right, modes.left[:, :, restarts]
+    batch, count, _ = right.shape
+    times = np.zeros((batch, count, len(restarts)))
+    for mode in range(count):
+        weight = kernel[:, mode:, mode].copy()
+        weight[:, 1:] *= 2
+        of_right = right[:, :, mode:] * weight[:, None] * right[:, :, mode, None].conj()
+        of_left = left[:, mode:] * left[:, mode, None].conj()
+        times += of_right.real @ of_left.real - of_right.imag @ of_left.imag
+    return times
 
 
 def _diagonal_of(right: Complex, middle: Complex) -> Real:
