@@ -25,35 +25,40 @@ if TYPE_CHECKING:
 
 def by_width(config: Config, session: Session) -> None:
     """False negatives and error areas against the half-width (figures 4a, 5a, 5d)."""
-    swept = _sweep(
+    widths = np.array(config.detection_widths)
+    # The paper's main curve gets twice the records.
+    ratios = _sweep(
         config,
         session,
         "decisions_by_width",
-        {"alpha": config.curves, "sigma": config.detection_widths},
+        {"sigma": config.detection_widths},
+        trials=2 * config.decisions,
+        alpha=1.0,
     )
-    missed = (swept.present < config.threshold).mean("trial")
-    widths = np.array(config.detection_widths)
+    others = tuple(alpha for alpha in config.curves if alpha != 1)
+    over = {"alpha": others, "sigma": config.detection_widths}
+    unlike = _sweep(config, session, "decisions_by_width_unlike", over)
     along = {"along": widths, "along_name": "half-width (µm)"}
-    alike = missed.sel(alpha=1.0).values.T
-    session.measure("fnr_alike", alike, **along)
+    missed = (ratios.present < config.threshold).mean("trial").values.T
+    session.measure("fnr_alike", missed, **along)
     published = nearest_values(*curve("fnr", "fnr", "sigma", alpha=1.0), at=widths)
     session.measure("fnr_alike_published", published, exact=True, **along)
-    session.measure("detected_alike", 1 - alike, **along)
-    unlike = missed.sel(alpha=0.5).isel(sigma=slice(1, None)).values.T
+    session.measure("detected_alike", 1 - missed, **along)
+    half = (unlike.present.sel(alpha=0.5) < config.threshold).mean("trial").values.T
     beyond = {"along": widths[1:], "along_name": "half-width (µm)"}
-    session.measure("fnr_unlike_beyond_narrow", unlike, **beyond)
-    ratios = swept.sel(alpha=1.0)
+    session.measure("fnr_unlike_beyond_narrow", half[:, 1:], **beyond)
     areas = batch_areas(ratios.present, ratios.absent).T
     session.measure("auc_alike", areas, **along)
     session.measure("roc_area_alike", 1 - areas, **along)
-    session.measure(
-        "false_positive_rate", (swept.absent >= config.threshold).mean(("alpha", "sigma", "trial"))
-    )
+    false_alarms = (ratios.absent >= config.threshold).mean(("sigma", "trial"))
+    session.measure("false_positive_rate", false_alarms)
     known = [known_position_auc(*scene(setup(config), 1.0, 0.1, s), duration=1.0) for s in widths]
     session.measure("auc_alike_known_position", known, exact=True, **along)
     session.figure(
         "false_negatives",
-        figures.draw_false_negatives(swept, config.threshold),
+        figures.draw_false_negatives(
+            {1.0: ratios} | {alpha: unlike.sel(alpha=alpha) for alpha in others}, config.threshold
+        ),
         caption="How often a contact is missed at lambda_c = 7 (T = 1 s, chi = 0.1), with 95 % Wilson "
         "intervals, on the paper's curves.",
         alt="False-negative rate against half-width is U-shaped for alike ligands",

@@ -116,19 +116,17 @@ def draw_variance(grid: Floats, long: Floats, exact: Floats, estimates: xr.DataA
     return figure
 
 
-def draw_false_negatives(swept: xr.Dataset, threshold: float) -> Figure:
-    """Draw false-negative rates (alpha, sigma, repeat, trial) with Wilson intervals."""
+def draw_false_negatives(ratios: Mapping[float, xr.Dataset], threshold: float) -> Figure:
+    """Draw false-negative rates (sigma, repeat, trial) by alpha, with Wilson intervals."""
     figure, (axes,) = _panels(1)
-    for number, alpha in enumerate(swept.alpha.values):
+    for number, (alpha, swept) in enumerate(ratios.items()):
         colour = PALETTE[number]
-        missed = (swept.present.sel(alpha=alpha) < threshold).values
+        missed = (swept.present < threshold).values
         missed = missed.reshape(len(missed), -1)
         found = [wilson_interval(int(row.sum()), row.size) for row in missed]
-        _intervals(
-            axes, swept.sigma, found, fmt=MARKERS[number], color=colour, label=f"α = {alpha:g}"
-        )
-        x, values = curve("fnr", "fnr", "sigma", alpha=float(alpha))
-        axes.plot(x, values, color=colour, linewidth=1, alpha=0.7)
+        look = {"fmt": MARKERS[number], "color": colour, "label": f"α = {alpha:g}"}
+        _intervals(axes, swept.sigma, found, **look)
+        _paper(axes, colour, "fnr", "fnr", "sigma", "marker", {"alpha": alpha}, "-")
     axes.plot([], [], color="0.3", linewidth=1, label="paper")
     axes.set(xlabel=WORDS["sigma"], ylabel="contacts missed", ylim=(-0.02, 1.03))
     axes.legend(loc="upper center")
@@ -232,16 +230,15 @@ def _paper(
     along: str,
     kind: str,
     where: Mapping[str, float],
+    line: str | None = None,
 ) -> None:
-    """Add one of the paper's curves, where it has one."""
+    """Add one of the paper's curves, where it has one: dashes for theory, crosses for simulation."""
     try:
         x, values = curve(figure, quantity, along, kind, **where)
     except InputError:
         return  # a value of our own, which the paper does not show
-    if kind == "line":
-        axes.plot(x, values, "--", color=colour, linewidth=0.9, alpha=0.8)
-    else:
-        axes.plot(x, values, "x", color=colour, markersize=4, alpha=0.6)
+    look = line or ("--" if kind == "line" else "x")
+    axes.plot(x, values, look, color=colour, linewidth=0.9, markersize=4, alpha=0.75)
 
 
 def _intervals(axes: Axes, x: Any, found: Sequence[Any], **look: Any) -> None:

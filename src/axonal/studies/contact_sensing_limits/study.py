@@ -47,7 +47,7 @@ class Config(StudyConfig):
         "whole, or 'censor' exactly at T",
     )
     batches: int = Field(10, ge=2, description="independent repeats of every simulated quantity")
-    trials: int = Field(20, ge=2, description="records in each batch where errors are measured")
+    trials: int = Field(28, ge=2, description="records in each batch where errors are measured")
     decisions: int = Field(
         14, ge=2, description="records with a contact, and as many without, in each batch"
     )
