@@ -168,7 +168,7 @@ def draw_strengths(harm: xr.DataArray, photon_coupling: float) -> Figure:
     axes.set(
         xlabel="standard deviation of the disorder (g)",
         ylabel="mean lost efficiency",
-        ylim=(1e-6, 0.2),
+        ylim=(3e-5, 0.2),
     )
     axes.legend(loc="lower right")
     return figure

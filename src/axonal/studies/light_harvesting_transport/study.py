@@ -251,7 +251,7 @@ study = Study(
     scale=lambda config: (
         f"on rings of {config.ring_sites} sites, {config.seeds} x {config.samples} disordered samples"
     ),
-    minutes={"smoke": 0.1, "laptop": 1.5},
+    minutes={"smoke": 0.1, "laptop": 0.7},
     data="Simulated: the Lindblad equation of one excitation, solved exactly; static disorder is "
     "drawn. The Hamiltonian of the FMO protein is that of Adolphs and Renger (2006). The paper's "
     "own parameters are not known to us; ours put the ring in the regime it describes.",
