@@ -190,8 +190,7 @@ def information() -> None:
         r, r2 = 1.0, 1 / alpha
 
         def integrand(t: float, c: float, r: float = r, r2: float = r2) -> float:
-            density = c * r * np.exp(-r * t) + 900 * r2 * np.exp(-r2 * t)
-            return (r * np.exp(-r * t)) ** 2 / density
+            return r**2 * np.exp(-r * t) / (c * r + 900 * r2 * np.exp(-(r2 - r) * t))
 
         begun = time.process_time()
         slow_values = np.array([quad(integrand, 0, np.inf, args=(c,))[0] for c in correct])

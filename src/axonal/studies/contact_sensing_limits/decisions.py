@@ -52,7 +52,9 @@ def by_width(config: Config, session: Session) -> None:
     session.measure("roc_area_alike", 1 - areas, **along)
     false_alarms = (ratios.absent >= config.threshold).mean(("sigma", "trial"))
     session.measure("false_positive_rate", false_alarms)
-    known = [known_position_auc(*scene(setup(config), 1.0, 0.1, s), duration=1.0) for s in widths]
+    grid = np.linspace(widths[0], widths[-1], 50)
+    known = [known_position_auc(*scene(setup(config), 1.0, 0.1, s), duration=1.0) for s in grid]
+    along = {"along": grid, "along_name": "half-width (µm)"}
     session.measure("auc_alike_known_position", known, exact=True, **along)
     session.figure(
         "false_negatives",
@@ -65,7 +67,7 @@ def by_width(config: Config, session: Session) -> None:
     )
     session.figure(
         "error_area",
-        figures.draw_areas("sigma", ratios, known=np.array(known)),
+        figures.draw_areas("sigma", ratios, known=(grid, np.array(known))),
         caption="Area under the trade-off of false negatives against false positives (alpha = 1, "
         "T = 1 s), with 95 % intervals. An empty sample of errors leaves only an upper end. Dashed: "
         "for one who knows where the contact would be.",
@@ -163,19 +165,18 @@ def by_time(config: Config, session: Session) -> None:
 
 
 def micron_contact(config: Config, session: Session) -> None:
-    """A contact of 1 µm half-width among ten times as much spurious ligand that looks alike."""
-    swept = _sweep(
-        config,
-        session,
-        "decisions_micron",
-        {"duration": (1.0, 10.0)},
-        sigma=1.0,
-        chi=1 / 11,
-        alpha=1.0,
+    """A contact of 1 µm half-width among ten times as much spurious ligand."""
+    times = (1.0, 10.0, 60.0)
+    over = {"duration": times}
+    alike = _sweep(config, session, "decisions_micron", over, sigma=1.0, chi=1 / 11, alpha=1.0)
+    for areas, time in zip(batch_areas(alike.present, alike.absent), times, strict=True):
+        session.measure(f"auc_micron_{time:g}s", areas)
+    over = {"duration": times[:2]}
+    unlike = _sweep(
+        config, session, "decisions_micron_unlike", over, sigma=1.0, chi=1 / 11, alpha=0.5
     )
-    areas = batch_areas(swept.present, swept.absent)
-    session.measure("auc_micron_1s", areas[0])
-    session.measure("auc_micron_10s", areas[1])
+    for areas, time in zip(batch_areas(unlike.present, unlike.absent), times[:2], strict=True):
+        session.measure(f"auc_micron_{time:g}s_unlike", areas)
 
 
 def _sweep(

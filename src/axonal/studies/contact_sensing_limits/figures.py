@@ -133,7 +133,7 @@ def draw_false_negatives(ratios: Mapping[float, xr.Dataset], threshold: float) -
     return figure
 
 
-def draw_areas(along: str, swept: xr.Dataset, known: Floats | None = None) -> Figure:
+def draw_areas(along: str, swept: xr.Dataset, known: tuple[Floats, Floats] | None = None) -> Figure:
     """Draw error areas (along, repeat, trial) with intervals, log scale, beside the paper's."""
     figure, (axes,) = _panels(1)
     area, low, high = pooled_areas(swept.present, swept.absent)
@@ -143,9 +143,8 @@ def draw_areas(along: str, swept: xr.Dataset, known: Floats | None = None) -> Fi
     axes.vlines(x[seen], np.maximum(low[seen], floor), high[seen], color=PALETTE[0])
     axes.plot(x[~seen], high[~seen], "v", color=PALETTE[0], label="ours, at most")
     if known is not None:
-        axes.plot(
-            x, np.maximum(known, floor / 2), "--", color="0.5", linewidth=1, label="position known"
-        )
+        grid, least = known
+        axes.plot(grid, np.maximum(least, floor / 2), "--", color="0.5", lw=1, label="place known")
     figure_name = "auc" if along == "sigma" else "auc_chi"
     where, values = curve(figure_name, "auc_det", along)
     shown = values > 0
@@ -157,22 +156,26 @@ def draw_areas(along: str, swept: xr.Dataset, known: Floats | None = None) -> Fi
 
 def draw_trade_off(swept: xr.Dataset, widths: Sequence[float]) -> Figure:
     """Draw false positives against false negatives for some half-widths, log scales."""
-    figure, (axes,) = _panels(1, height=4.2)
+    figure, (axes,) = _panels(1, height=4.4)
+    smallest = 0.5 / swept.present.isel(sigma=0).size
     for number, sigma in enumerate(widths):
         here = swept.sel(sigma=sigma)
         errors = det_curve(here.present, here.absent)
         axes.plot(
-            np.maximum(errors.false_negatives, 1e-6),
-            np.maximum(errors.false_positives, 1e-6),
+            np.maximum(errors.false_negatives, smallest / 10),
+            np.maximum(errors.false_positives, smallest / 10),
             color=PALETTE[number % len(PALETTE)],
             label=f"σ = {sigma:g} µm",
         )
     for sigma in (1.0, 5.0, 10.0, 20.0, 40.0):
         x, values = curve("det", "fpr", "fnr", "line", sigma=sigma, alpha=1.0, T=1.0)
         axes.plot(x, values, "--", color="0.6", linewidth=1)
-        axes.annotate(f"{sigma:g}", (x[0], values[0]), fontsize=8, color="0.4")
+        inside = np.flatnonzero((x > 1.3 * smallest) & (values > 1.3 * smallest))
+        if len(inside):
+            place = inside[len(inside) // 3]
+            at = (x[place], values[place])
+            axes.annotate(f"{sigma:g}", at, (3, 3), textcoords="offset points", fontsize=8)
     axes.plot([], [], "--", color="0.6", linewidth=1, label="paper, σ as marked")
-    smallest = 0.5 / swept.present.isel(sigma=0).size
     axes.set(
         xscale="log",
         yscale="log",
@@ -181,7 +184,7 @@ def draw_trade_off(swept: xr.Dataset, widths: Sequence[float]) -> Figure:
         xlabel="contacts missed",
         ylabel="false alarms",
     )
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, fontsize=8)
     return figure
 
 
