@@ -11,7 +11,7 @@ import pytest
 from axonal.lab import run_study
 from axonal.physics.light_harvesting import disorder_average, ring_acceptor
 from axonal.studies.light_harvesting_transport import study
-from axonal.studies.light_harvesting_transport.measures import mean_efficiency
+from axonal.studies.light_harvesting_transport.disorder import mean_efficiency
 
 mpl.use("Agg")
 PIGMENTS = Path(__file__).parents[1] / "physics" / "data" / "3eoj_pigments.pdb"

@@ -276,16 +276,16 @@ print(f"eta {best.without:.3f} without dephasing, {best.efficiency:.3f} at {best
 def run(config: Config, session: Session) -> None:
     """Measure the ordered line, the methods against each other, disorder, and two other networks."""
     from axonal.lab.figures import style
-    from axonal.studies.light_harvesting_transport import measures
+    from axonal.studies.light_harvesting_transport import disorder, ordered, others
 
     with style():
-        measures.ordered_line(config, session)
-        measures.exactness(config, session)
-        measures.disorder(config, session)
-        measures.strengths(config, session)
-        measures.stronger_ring(config, session)
-        measures.toy_ring_trapping(session)
-        measures.real_complex(config, session)
+        ordered.ordered_line(config, session)
+        ordered.exactness(config, session)
+        disorder.mean_spectra(config, session)
+        disorder.strengths(config, session)
+        disorder.stronger_ring(config, session)
+        others.toy_ring_trapping(session)
+        others.real_complex(config, session)
     session.note(
         "Only the abstract of the paper was available: model in its standard form, parameters ours."
     )
