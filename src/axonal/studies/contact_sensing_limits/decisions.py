@@ -203,14 +203,9 @@ def _sweep(
 
 
 def _published_map(config: Config) -> np.ndarray:
-    """Return the paper's map at the points nearest to ours, ``(chi, alpha)``."""
+    """Return the paper's map at our points, linearly between its own, ``(chi, alpha)``."""
     fractions = np.linspace(0.01, 0.98, 20).round(4)
-    nearest = nearest_values(fractions, fractions, np.array(config.map_fractions))
-    return np.array(
-        [
-            nearest_values(
-                *curve("fnr_map", "fnr", "alpha", chi=float(chi)), at=np.array(config.map_alphas)
-            )
-            for chi in nearest
-        ]
-    )
+    rows = [curve("fnr_map", "fnr", "alpha", chi=float(chi)) for chi in fractions]
+    at_alphas = np.array([np.interp(config.map_alphas, *row) for row in rows])  # (20, alpha)
+    columns = [np.interp(config.map_fractions, fractions, column) for column in at_alphas.T]
+    return np.array(columns).T

@@ -81,7 +81,7 @@ def draw_density(shown: Mapping[str, tuple[Floats, Floats, Floats]]) -> Figure:
     below.set(
         xlabel="position on the perimeter (µm)", ylabel="information (1/µm³)", ylim=(1e-3, 10)
     )
-    above.legend(loc="upper right")
+    above.legend(loc="upper left")
     return figure
 
 
@@ -141,7 +141,8 @@ def draw_areas(along: str, swept: xr.Dataset, known: tuple[Floats, Floats] | Non
     seen, floor = area > 0, 2e-6
     axes.plot(x[seen], area[seen], "o", color=PALETTE[0], label="ours")
     axes.vlines(x[seen], np.maximum(low[seen], floor), high[seen], color=PALETTE[0])
-    axes.plot(x[~seen], high[~seen], "v", color=PALETTE[0], label="ours, at most")
+    if not seen.all():
+        axes.plot(x[~seen], high[~seen], "v", color=PALETTE[0], label="ours, at most")
     if known is not None:
         grid, least = known
         axes.plot(grid, np.maximum(least, floor / 2), "--", color="0.5", lw=1, label="place known")

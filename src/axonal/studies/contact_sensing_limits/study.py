@@ -112,7 +112,7 @@ FULL = {
     "gaussian_widths": tuple(float(i) for i in range(1, 16)),
     "detection_widths": tuple(round(1 + 49 / 19 * i, 4) for i in range(20)),
     "times": tuple(round(10 ** (-1 + 0.2 * i), 4) for i in range(16)),
-    "detection_times": tuple(round(10 ** (-1 + 2 / 9 * i), 4) for i in range(10)),
+    "detection_times": tuple(round(10 ** (-1 + 2 / 9 * i), 4) for i in range(6)),
     "rare_alphas": tuple(round(0.05 * i, 2) for i in range(1, 21)),
     "map_alphas": tuple(round(0.03 + 0.97 / 39 * i, 5) for i in range(40)),
     "map_fractions": tuple(round(0.01 + 0.97 / 39 * i, 5) for i in range(40)),
