@@ -127,6 +127,28 @@ def test_an_estimate_without_contact_is_flagged_and_has_no_covariance():
     assert np.isnan(fit.covariance).all()
 
 
+def test_a_climb_starts_without_a_contact_but_not_without_a_background():
+    sensing = model(0.5)
+    record = sensing.simulate(CONTACT, 5.0, 2)
+    expected = sensing.fit(record, 8.0).log_likelihood
+    nothing = Contact(1000.0, 0.0, 41.0, 8.0)
+    assert sensing.fit(record, 8.0, nothing).log_likelihood == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match="a start with chi below 1"):
+        sensing.fit(record, 8.0, Contact(1000.0, 1.0, 41.0, 8.0))
+
+
+def test_without_spurious_ligand_the_estimate_is_at_its_bound():
+    sensing = ContactModel(ReceptorArray.line(100.0, 0.05), TwoLigandKinetics(alpha=0.1))
+    receptors = np.arange(640, 960)  # bound within the contact alone, and for long
+    record = DwellRecord(
+        receptors, np.full(320, 0.5), np.full(320, 3.0), 4.0, 2000, cut_unbound=np.full(2000, 0.5)
+    )
+    fit = sensing.fit(record, 8.0)
+    assert fit.contact.fraction == pytest.approx(1.0, abs=1e-6)
+    assert fit.at_bound
+    assert np.isnan(fit.covariance).all()
+
+
 def test_false_rates_and_area_are_those_of_the_roc_curve():
     present, absent = np.array([9.0, 4.0, 6.0, 2.0]), np.array([1.0, 3.0, 2.0, 0.0])
     curve = det_curve(present, absent)

@@ -19,6 +19,7 @@ from axonal.cells.contact.contact import Contact
 from axonal.cells.contact.likelihood import Derivatives, Evidence
 from axonal.cells.contact.profiles import Profile
 from axonal.cells.contact.receptors import ReceptorArray
+from axonal.errors import InputError
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,8 @@ SHARE, CLOSE = 0.5, 3.0
 #: Newton's method takes its last step when that can gain less than this (in units of ln L).
 ENOUGH = 1e-6
 LONGEST = 60
+#: c' stays above this share of the total.
+FAINTEST = 1e-9
 #: The scan has at most this many positions, and computes this many weights at a time.
 FINEST, LARGEST = 4001, 1 << 18
 
@@ -51,7 +54,8 @@ class ContactFit:
     converged
         Whether Newton's method reached its tolerance.
     at_bound
-        Whether the estimate has no contact (c0 = 0) or sits at an end of the perimeter.
+        Whether the estimate has no contact (c0 = 0) or nothing else (c' = 0), or sits at an end of
+        the perimeter.
     evaluations
         How often the likelihood was evaluated, the scan's passes included.
     """
@@ -104,6 +108,8 @@ def fit_mle(
     if start is None:
         ratios = _ladder(evidence, receptors, profile, half_width, spurious)
         starts, passes = _scan(evidence, receptors, profile, half_width, ratios), len(ratios)
+    elif start.fraction == 1:
+        raise InputError("A climb starts with some spurious ligand: give a start with chi below 1")
     else:
         starts, passes = [np.array([start.correct, start.spurious, start.position])], 0
     peaks = [_climb(evidence, receptors, profile, half_width, theta) for theta in starts]
@@ -115,11 +121,10 @@ def fit_mle(
         position %= receptors.length
     contact = Contact.of_ligands(correct, spurious, position, half_width)
     ends = () if receptors.closed else (0.0, receptors.length)
-    at_bound = bool(correct == 0 or position in ends)
+    at_bound = correct == 0 or spurious <= 2 * FAINTEST * contact.total or position in ends
     covariance = np.full((3, 3), np.nan)
     if not at_bound:
-        jacobian = contact.jacobian()
-        covariance = jacobian @ np.linalg.inv(-best.hessian) @ jacobian.T
+        covariance = _covariance(best.hessian, contact)
     evaluations = passes + 1 + sum(peak.evaluations for peak in peaks)
     return ContactFit(contact, best.value, null, covariance, best.converged, at_bound, evaluations)
 
@@ -204,9 +209,10 @@ def _climb(
     evidence: Evidence, receptors: ReceptorArray, profile: Profile, half_width: float, theta: Floats
 ) -> _Peak:
     """Climb from a starting point by damped Newton steps within ``c0 >= 0, c' > 0, 0 <= x0 <= L``."""
-    floor = 1e-9 * (theta[0] + theta[1])
-    low = np.array([0.0, floor, 0.0 if not receptors.closed else -np.inf])
-    high = np.array([np.inf, np.inf, receptors.length if not receptors.closed else np.inf])
+    low = np.array([0.0, FAINTEST * (theta[0] + theta[1]), 0.0])
+    high = np.array([np.inf, np.inf, receptors.length])
+    if receptors.closed:
+        low[2], high[2] = -np.inf, np.inf
     # A step never leaps over the structure of the profile in x0.
     stride = 2 * profile.resolution(half_width)
 
@@ -239,7 +245,18 @@ def _climb(
         theta, here = there, trial
         if converged:
             break
-    return _Peak(theta, here.value, here.hessian, converged, evaluations)
+    return _Peak(theta, float(here.value), here.hessian, converged, evaluations)
+
+
+def _covariance(hessian: Floats, contact: Contact) -> Floats:
+    """Return the inverse observed information of ``(c_t, chi, x0)``; NaN where it has no inverse."""
+    scale = np.sqrt(np.abs(np.diag(hessian)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = -hessian / np.outer(scale, scale)
+    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled).min() <= 0:
+        return np.full((3, 3), np.nan)
+    jacobian = contact.jacobian() / scale
+    return jacobian @ np.linalg.inv(scaled) @ jacobian.T
 
 
 def _newton(gradient: Floats, hessian: Floats) -> Floats:

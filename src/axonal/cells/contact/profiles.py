@@ -28,7 +28,7 @@ class ProfileValues(NamedTuple):
 
 
 class Profile(Protocol):
-    """What a contact profile offers."""
+    """What a contact profile offers. It can be hashed, as what is computed for it is kept."""
 
     def at(self, displacement: Floats, half_width: float) -> ProfileValues:
         """Return g, dg/dx0 and d²g/dx0² at displacements ``x - x0`` (µm)."""

@@ -124,7 +124,7 @@ def by_width(config: Config, session: Session) -> None:
             "sigma", grid, lines, config.curves, config.widths, [swept[hat] for hat in HATS]
         ),
         caption="The same against the contact's half-width, for chi = 0.1. The position error does "
-        "not depend on it. The paper's theory lines lie 4 to 9 % below ours: they leave the unbound "
+        "not depend on it. The paper's theory lines lie 5 to 8 % below ours: they leave the unbound "
         "time out of the number of events; its simulations agree with ours. At 1 µm a search of the "
         "whole perimeter sometimes finds another place, which a climb from the truth can't.",
         alt="Errors of c_t and chi fall with the half-width, that of x0 stays level",
