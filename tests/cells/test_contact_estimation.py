@@ -59,6 +59,24 @@ def test_no_generic_global_optimiser_finds_a_better_optimum(alpha, half_width, p
     assert sensing.fit(record, half_width).log_likelihood > -found.fun - 1e-4
 
 
+@pytest.mark.parametrize(
+    ("alpha", "half_width", "seeds"), [(1.0, 25.0, (1, 2, 3)), (0.1, 2.0, (19, 31, 38))]
+)
+def test_the_search_finds_what_climbs_from_everywhere_find(alpha, half_width, seeds):
+    # Records without a contact, whose highest peak is not the highest of the scan.
+    sensing = model(alpha, 0.1)
+    for seed in seeds:
+        scene = Contact(1000.0, 0.1, 50.0, half_width).without_neighbour()
+        record = sensing.simulate(scene, 1.0, seed)
+        climbs = [
+            sensing.fit(record, half_width, Contact(scene.total, chi, position, half_width))
+            for position in np.arange(0.5, 100.0, 1.0)
+            for chi in (0.001, 0.1)
+        ]
+        best = max(climb.log_likelihood for climb in climbs)
+        assert sensing.fit(record, half_width).log_likelihood > best - 1e-3
+
+
 @pytest.mark.parametrize("alpha", [0.25, 1.0])
 def test_errors_reach_the_cramer_rao_bound_where_many_events_are_seen(alpha):
     sensing = model(alpha)
