@@ -20,7 +20,7 @@ from axonal.studies.contact_sensing_limits.simulated import (
 
 if TYPE_CHECKING:
     from axonal.lab import Session
-    from axonal.studies.contact_sensing_limits.study import Config
+    from axonal.studies.contact_sensing_limits.config import Config
 
 Floats = NDArray[np.float64]
 

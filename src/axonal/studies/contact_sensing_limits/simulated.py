@@ -22,7 +22,7 @@ from axonal.cells.contact import (
 
 if TYPE_CHECKING:
     from axonal.cells.contact.model import Regime
-    from axonal.studies.contact_sensing_limits.study import Config
+    from axonal.studies.contact_sensing_limits.config import Config
 
 Floats = NDArray[np.float64]
 
