@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axonal.errors import InputError
+from axonal.lab import Claim, Greater
 from axonal.lab.intervals import measurement_interval
+from axonal.lab.judge import judge
 from axonal.lab.measurement import Measurement
 from axonal.lab.words import bounds, duration, estimate, measured, number
 
@@ -119,3 +121,10 @@ def test_an_interval_ends_where_its_quantity_does():
 def test_bounds_that_do_not_fit_are_refused(bounds, words):
     with pytest.raises(InputError, match=words):
         Measurement.of("r", [0.5, 1.2], bounds=bounds)
+
+
+def test_a_verdict_says_the_interval_that_ends_where_its_quantity_does():
+    values = [0.3, 0.28, 0.81, 0.34, 0.43, 0.99]
+    claim = Claim("c", "s", reported="r", source="abstract", test=Greater("r", -2))
+    judgement = judge(claim, {"r": Measurement.of("r", values, bounds=(-1, 1))}, "laptop")
+    assert ", 1]" in judgement.detail

@@ -27,7 +27,7 @@ from axonal.lab.contrasts import (
     contrast_of,
     decide,
 )
-from axonal.lab.intervals import LEVEL
+from axonal.lab.intervals import LEVEL, measurement_interval
 from axonal.lab.measurement import Measurement
 from axonal.lab.study import Claim
 from axonal.lab.tests import (
@@ -240,9 +240,10 @@ def _show(contrast: Contrast, point: int) -> str:
 
 def _at(measurement: Measurement, point: int) -> str:
     """A measurement in words, a series at one of its points."""
+    mean, low, high = (np.atleast_1d(end) for end in measurement_interval(measurement))
     if not measurement.is_series:
         point = 0
-    shown = _show(contrast_of(measurement, None), point)
+    shown = words.estimate(float(mean[point]), float(low[point]), float(high[point]))
     return f"{shown} {measurement.unit}".rstrip()
 
 
