@@ -25,6 +25,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
+    if not close:  # a long name that was cut short
+        begins = {one[: len(name)]: one for one in reversed(known)}
+        close = [begins[start] for start in difflib.get_close_matches(name, begins, n=count)]
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known are: {', '.join(known) if known else 'none'}"
