@@ -13,6 +13,7 @@ def test_the_nearest_name_is_found_also_when_a_long_one_was_cut_short(typed):
 def test_where_nothing_is_near_everything_is_listed():
     assert nearest("xyz", ["b", "a"]) == "known are: a, b"
     assert nearest("xyz", []) == "known are: none"
+    assert nearest("", ["a"]) == "known are: a"
 
 
 def test_a_missing_library_is_named_with_its_extra():

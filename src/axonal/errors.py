@@ -25,7 +25,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
-    if not close:  # a long name that was cut short
+    if name and not close:  # a long name that was cut short
         begins = {one[: len(name)]: one for one in reversed(known)}
         close = [begins[start] for start in difflib.get_close_matches(name, begins, n=count)]
     if close:
