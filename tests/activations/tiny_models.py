@@ -8,37 +8,11 @@ import torch
 import transformers
 from torch import nn
 
-WIDTH, DEPTH, HEADS, VOCABULARY = 32, 3, 4, 97
-
-_LLAMA_LIKE = {
-    "hidden_size": WIDTH,
-    "intermediate_size": 48,
-    "num_hidden_layers": DEPTH,
-    "num_attention_heads": HEADS,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
-_GEMMA_LIKE = {**_LLAMA_LIKE, "head_dim": 12, "sliding_window": 4}
-_NEOX_LIKE = {name: value for name, value in _LLAMA_LIKE.items() if "key_value" not in name}
-
-FAMILIES = {
-    "gpt2": (
-        transformers.GPT2Config,
-        {"n_embd": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "n_positions": 64},
-    ),
-    "gpt-neox": (transformers.GPTNeoXConfig, {**_NEOX_LIKE, "use_parallel_residual": True}),
-    "gpt-neox-sequential": (
-        transformers.GPTNeoXConfig,
-        {**_NEOX_LIKE, "use_parallel_residual": False},
-    ),
-    "llama": (transformers.LlamaConfig, _LLAMA_LIKE),
-    "mistral": (transformers.MistralConfig, {**_LLAMA_LIKE, "sliding_window": 4}),
-    "qwen2": (transformers.Qwen2Config, _LLAMA_LIKE),
-    "qwen3": (transformers.Qwen3Config, {**_LLAMA_LIKE, "head_dim": 12}),
-    "gemma2": (transformers.Gemma2Config, _GEMMA_LIKE),
-    "gemma3": (transformers.Gemma3TextConfig, _GEMMA_LIKE),
-    "phi3": (transformers.Phi3Config, _LLAMA_LIKE),
-}
+from model_families import DEPTH as DEPTH
+from model_families import FAMILIES as FAMILIES
+from model_families import HEADS as HEADS
+from model_families import VOCABULARY
+from model_families import WIDTH as WIDTH
 
 
 @cache

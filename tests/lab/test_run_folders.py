@@ -248,3 +248,23 @@ def test_a_torn_file_of_a_run_is_one_sentence(study, tmp_path):
     (run.folder / "claims.json").write_text('[{"id": ')
     with pytest.raises(InputError, match="can't be read as JSON"):
         _ = Run(run.folder).claims
+
+
+def test_bad_input_found_before_anything_was_recorded_leaves_no_folder(make_study, tmp_path):
+    def refuse(config, session):
+        raise InputError("'/no/where' is no model")
+
+    with pytest.raises(InputError, match="no model"):
+        run_study(make_study(refuse), "smoke", home=tmp_path)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_bad_input_found_later_keeps_what_was_recorded(make_study, tmp_path):
+    def refuse(config, session):
+        session.measure("a", [1.0, 2.0])
+        raise InputError("too late")
+
+    with pytest.raises(InputError, match="too late"):
+        run_study(make_study(refuse), "smoke", home=tmp_path)
+    (kept,) = tmp_path.rglob("*.partial")
+    assert (kept / "measurements.json").exists()

@@ -9,36 +9,12 @@ import transformers
 from torch import Tensor, nn
 
 from axonal.language.prompts import PromptPairs
+from model_families import DEPTH as DEPTH
+from model_families import FAMILIES as FAMILIES
+from model_families import HEADS as HEADS
+from model_families import VOCABULARY
+from model_families import WIDTH as WIDTH
 
-WIDTH, DEPTH, HEADS, VOCABULARY = 32, 3, 4, 97
-
-_LLAMA: dict[str, Any] = {
-    "hidden_size": WIDTH,
-    "intermediate_size": 48,
-    "num_hidden_layers": DEPTH,
-    "num_attention_heads": HEADS,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
-_GEMMA = {**_LLAMA, "head_dim": 12, "sliding_window": 4}
-_NEOX = {name: value for name, value in _LLAMA.items() if "key_value" not in name}
-_GPT2 = {"n_embd": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "n_positions": 64}
-
-FAMILIES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "gpt2": (transformers.GPT2Config, _GPT2),
-    "gpt-neox": (transformers.GPTNeoXConfig, _NEOX),
-    "gpt-neox-sequential": (
-        transformers.GPTNeoXConfig,
-        {**_NEOX, "use_parallel_residual": False},
-    ),
-    "llama": (transformers.LlamaConfig, _LLAMA),
-    "mistral": (transformers.MistralConfig, {**_LLAMA, "sliding_window": 4}),
-    "qwen2": (transformers.Qwen2Config, _LLAMA),
-    "qwen3": (transformers.Qwen3Config, {**_LLAMA, "head_dim": 12}),
-    "gemma2": (transformers.Gemma2Config, _GEMMA),
-    "gemma3": (transformers.Gemma3TextConfig, _GEMMA),
-    "phi3": (transformers.Phi3Config, _LLAMA),
-}
 WITHOUT_BIAS = ("llama", "mistral", "qwen3", "gemma2", "gemma3", "phi3")
 WITH_BIAS = ("gpt2", "gpt-neox", "gpt-neox-sequential", "qwen2")
 

@@ -140,6 +140,8 @@ def _kept(study: Study[Any], begun: Run) -> Iterator[None]:
     except KeyboardInterrupt:
         raise InterruptedRunError(f"{study.slug} was interrupted; {how}") from None
     except InputError as error:
+        if not begun.folder.exists():
+            raise
         raise InputError(f"{error}; {how}") from error
     except AxonalError as error:
         raise StudyFailedError(f"{error}; {how}") from error

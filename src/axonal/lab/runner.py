@@ -59,7 +59,7 @@ def run_study(
     -------
     Run
         The finished run. When the study raises or is interrupted, its folder stays and `resume`
-        continues it.
+        continues it; only bad input that is found before anything was recorded leaves no folder.
     """
     run = begin(study, preset, overrides, seed=seed, jobs=jobs, backend=backend, home=home)
     return carry_out(study, run, reporter)
@@ -152,6 +152,8 @@ def carry_out(study: Study[Any], run: Run, reporter: Reporter | None = None) -> 
         except BaseException as error:
             log.event("stopped", reason=type(error).__name__)
             runs.describe(run, seconds=round(before_s + time.monotonic() - start_s, 3))
+            if isinstance(error, InputError):
+                runs.discard_if_empty(run)
             raise
         seconds = round(before_s + time.monotonic() - start_s, 3)
         log.event("finish", seconds=seconds)

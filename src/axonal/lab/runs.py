@@ -152,6 +152,13 @@ def finish(run: Run) -> Run:
     return Run(final)
 
 
+def discard_if_empty(run: Run) -> None:
+    """Remove an unfinished run that has recorded nothing: there is nothing in it to continue."""
+    recorded = ("measurements.json", "figures.json", "notes.json", "data", "sweeps")
+    if not any((run.folder / name).exists() for name in recorded):
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
 def runs(slug: str | None = None, where: Path | None = None) -> list[Run]:
     """Return the runs there are, newest first."""
     found = [Run(path.parent) for path in (where or home()).glob("*/*/run.json")]
