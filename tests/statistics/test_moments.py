@@ -67,3 +67,26 @@ def test_shapes_that_do_not_fit_are_refused():
         Moments.of(1.0)
     with pytest.raises(InputError, match="not finite"):
         Moments.of([np.nan])
+
+
+def test_values_taken_in_one_by_one_are_the_whole_and_nan_is_left_out():
+    values = np.random.default_rng(2).normal(size=(40, 5))
+    values[3, 1] = values[7, 1] = np.nan
+    seen = Moments.nothing((5,))
+    for value in values:
+        seen.add(value[[4, 2, 0]], np.array([4, 2, 0]))
+        seen.add(value[[1, 3]], np.array([1, 3]))
+    assert seen.n.tolist() == [40, 38, 40, 40, 40]
+    for column in range(5):
+        whole = Moments.of(values[~np.isnan(values[:, column]), column])
+        assert seen.mean[column] == pytest.approx(whole.mean, rel=1e-12)
+        np.testing.assert_allclose(seen.sums[:, column], whole.sums, rtol=1e-10)
+
+
+def test_nothing_has_no_variance_and_changes_nothing():
+    nothing, some = Moments.nothing((2,)), Moments.of([[1.0, 2.0], [3.0, 5.0]])
+    assert np.isnan(nothing.variance).all()
+    for merged in (nothing.merge(some), some.merge(nothing)):
+        np.testing.assert_array_equal(merged.mean, some.mean)
+        np.testing.assert_array_equal(merged.sums, some.sums)
+        np.testing.assert_array_equal(merged.n, some.n)

@@ -8,6 +8,7 @@ update is the merge with a summary of one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +19,14 @@ from axonal.statistics.checks import finite
 
 @dataclass(frozen=True)
 class Moments:
-    r"""The summary of n arrays of one shape, element by element.
+    r"""The summary of arrays of one shape, element by element.
 
     Parameters
     ----------
     n
-        How many were seen.
+        How many values of each element were seen, 0 and more.
     mean
-        Their mean.
+        Their mean; 0 where none was seen.
     sums
         :math:`\sum (x - \bar x)^k` for k = 2, 3, 4: (3, ...).
 
@@ -36,7 +37,7 @@ class Moments:
     (3.0, 7.0)
     """
 
-    n: int
+    n: NDArray[np.float64]
     mean: NDArray[np.float64]
     sums: NDArray[np.float64]
 
@@ -49,10 +50,26 @@ class Moments:
         mean = array.mean(axis=0)
         centred = array - mean
         return cls(
-            array.shape[0],
+            np.full(mean.shape, float(len(array))),
             np.asarray(mean),
             np.stack([np.sum(centred**k, axis=0) for k in (2, 3, 4)]),
         )
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, ...]) -> Moments:
+        """Return the summary of no values."""
+        return cls(np.zeros(shape), np.zeros(shape), np.zeros((3, *shape)))
+
+    def add(self, values: NDArray[np.float64], at: Any = ...) -> None:
+        """Take in one value for each element that ``at`` selects, in place; NaN is left out.
+
+        ``at`` names no element twice.
+        """
+        seen = ~np.isnan(values)
+        none = np.zeros((3, *np.shape(values)))
+        one = Moments(seen.astype(float), np.where(seen, values, 0.0), none)
+        both = Moments(self.n[at], self.mean[at], self.sums[:, at]).merge(one)
+        self.n[at], self.mean[at], self.sums[:, at] = both.n, both.mean, both.sums
 
     def merge(self, other: Moments) -> Moments:
         """Return the summary of both streams; the order does not matter."""
@@ -61,7 +78,7 @@ class Moments:
                 f"expected values of one shape, got {self.mean.shape} and {other.mean.shape}."
             )
         a, b = self.n, other.n
-        n = a + b
+        n = np.maximum(a + b, 1)
         d = other.mean - self.mean
         second, third, fourth = self.sums + other.sums
         (a2, a3, _), (b2, b3, _) = self.sums, other.sums
@@ -73,12 +90,13 @@ class Moments:
             + 6 * d**2 * (a * a * b2 + b * b * a2) / n**2
             + 4 * d * (a * b3 - b * a3) / n
         )
-        return Moments(n, np.asarray(self.mean + d * b / n), np.stack([second, third, fourth]))
+        mean = np.where(a > 0, self.mean + d * b / n, other.mean)
+        return Moments(a + b, mean, np.stack([second, third, fourth]))
 
     @property
     def variance(self) -> NDArray[np.float64]:
         """The unbiased variance; NaN of a single value."""
-        return self.sums[0] / (self.n - 1) if self.n > 1 else np.full(self.mean.shape, np.nan)
+        return np.where(self.n > 1, self.sums[0] / np.maximum(self.n - 1, 1), np.nan)
 
     @property
     def standard_deviation(self) -> NDArray[np.float64]:
@@ -88,7 +106,7 @@ class Moments:
     @property
     def standard_error(self) -> NDArray[np.float64]:
         """The standard error of the mean."""
-        return self.standard_deviation / np.sqrt(self.n)
+        return self.standard_deviation / np.sqrt(np.maximum(self.n, 1))
 
     @property
     def standard_error_of_deviation(self) -> NDArray[np.float64]:
@@ -97,8 +115,9 @@ class Moments:
         :math:`\sqrt{(\mu_4 - \frac{n-3}{n-1}\sigma^4)/n}\, /\, 2\sigma`; for a normal
         distribution about :math:`\sigma/\sqrt{2n}`.
         """
-        n, variance = self.n, self.variance
-        of_variance = np.maximum(self.sums[2] / n - (n - 3) / max(n - 1, 1) * variance**2, 0) / n
+        n, variance = np.maximum(self.n, 1), self.variance
+        fourth = self.sums[2] / n
+        of_variance = np.maximum(fourth - (n - 3) / np.maximum(n - 1, 1) * variance**2, 0) / n
         with np.errstate(invalid="ignore", divide="ignore"):
             error = np.sqrt(of_variance) / (2 * np.sqrt(variance))
         return np.where(variance == 0, 0.0, error)

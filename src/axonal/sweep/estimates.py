@@ -1,8 +1,7 @@
 """Means with error bars over repeats: streamed, summarised, or bootstrapped.
 
-The central moments are accumulated repeat by repeat with Welford's recurrence, extended to the
-fourth moment (Pébay, Sandia report SAND2008-6212, 2008, eqs. 2.1–2.4), so a sweep that keeps its
-repeats and one that streams them give the same bits.
+The moments are accumulated repeat by repeat, so a sweep that keeps its repeats and one that streams
+them give the same bits.
 """
 
 from __future__ import annotations
@@ -17,71 +16,29 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axonal.errors import InputError, nearest
+from axonal.statistics import Moments
 
 STATISTICS = ("mean", "sd", "se", "sd_se", "low", "high", "n")
 
 
-@dataclass
-class Moments:
-    """Running count, mean and central moments of one quantity, elementwise; NaN is left out."""
+def statistics(moments: Moments, level: float, proportion: bool) -> NDArray[np.float64]:
+    """Return STATISTICS along a new last axis.
 
-    count: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    second: NDArray[np.float64]
-    third: NDArray[np.float64]
-    fourth: NDArray[np.float64]
+    The interval is Student's, or Wilson's for a proportion.
+    """
+    from scipy import special
 
-    @classmethod
-    def zeros(cls, shape: tuple[int, ...]) -> Moments:
-        """Return moments of nothing."""
-        return cls(*(np.zeros(shape) for _ in range(5)))
-
-    def add(self, values: NDArray[Any], at: Any = ...) -> None:
-        """Add one value to each element selected by ``at``, which names none of them twice."""
-        use = ~np.isnan(values)
-        n = self.count[at] + use
-        safe = np.maximum(n, 1)
-        delta = np.where(use, values - self.mean[at], 0.0)
-        step = delta / safe
-        term = delta * step * (safe - 1)
-        second, third = self.second[at], self.third[at]
-        self.fourth[at] += (
-            term * step**2 * (n**2 - 3 * n + 3) + 6 * step**2 * second - 4 * step * third
-        )
-        self.third[at] = third + term * step * (n - 2) - 3 * step * second
-        self.second[at] = second + term
-        self.mean[at] += step
-        self.count[at] = n
-
-    def standard_error(self) -> NDArray[np.float64]:
-        """Return SD / sqrt(n), NaN below two values."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(
-                self.count > 1, np.sqrt(self.second / (self.count - 1) / self.count), np.nan
-            )
-
-    def statistics(self, level: float, proportion: bool) -> NDArray[np.float64]:
-        """Return STATISTICS along a new last axis.
-
-        The interval is Student's, or Wilson's for a proportion. The standard error of the SD s is
-        sqrt((m4 - s^4 (n - 3)/(n - 1)) / n) / (2 s), with no assumption of normality.
-        """
-        from scipy import special
-
-        n = self.count
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(n > 0, self.mean, np.nan)
-            sd = np.where(n > 1, np.sqrt(self.second / (n - 1)), np.nan)
-            se = sd / np.sqrt(n)
-            spread = (self.fourth / n - sd**4 * (n - 3) / (n - 1)) / n
-            sd_se = np.sqrt(np.maximum(spread, 0)) / (2 * sd)
-            if proportion:
-                z = special.ndtri((1 + level) / 2)
-                centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
-                half = z * np.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-            else:
-                centre, half = mean, special.stdtrit(n - 1, (1 + level) / 2) * se
-        return np.stack([mean, sd, se, sd_se, centre - half, centre + half, n], axis=-1)
+    n, se = moments.n, moments.standard_error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(n > 0, moments.mean, np.nan)
+        if proportion:
+            z = special.ndtri((1 + level) / 2)
+            centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
+            half = z * np.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+        else:
+            centre, half = mean, special.stdtrit(n - 1, (1 + level) / 2) * se
+    spread = [moments.standard_deviation, se, moments.standard_error_of_deviation]
+    return np.stack([mean, *spread, centre - half, centre + half, n], axis=-1)
 
 
 def summarize(
@@ -120,7 +77,7 @@ def summarize(
             result[name] = variable
             continue
         moved = variable.transpose(dim, ...)
-        moments = Moments.zeros(moved.shape[1:])
+        moments = Moments.nothing(moved.shape[1:])
         for values in real(moved.values, str(name)):
             moments.add(values)
         proportion = (
@@ -128,7 +85,7 @@ def summarize(
         )
         result[name] = (
             (*moved.dims[1:], "statistic"),
-            moments.statistics(level, proportion),
+            statistics(moments, level, proportion),
             variable.attrs,
         )
     coords = {name: c for name, c in dataset.coords.items() if dim not in c.dims}

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axonal.errors import InputError, nearest
-from axonal.sweep.estimates import Moments, real
+from axonal.statistics import Moments
+from axonal.sweep.estimates import real, statistics
 from axonal.sweep.grid import RESERVED, Grid
 from axonal.sweep.worker import Outputs, blank, join
 
@@ -125,7 +126,7 @@ class Streamed:
         have = kept.have.reshape(-1, self.grid.size)
         for name, array in kept.arrays.items():
             if name not in self.moments:
-                self.moments[name] = Moments.zeros((self.grid.size, *array.shape[1:]))
+                self.moments[name] = Moments.nothing((self.grid.size, *array.shape[1:]))
                 self.dtypes[name] = array.dtype
             values = real(array, name).reshape(len(have), *self.moments[name].mean.shape)
             for repeat, here in zip(values, have, strict=True):
@@ -133,13 +134,13 @@ class Streamed:
 
     def errors(self, name: str) -> NDArray[np.float64]:
         """Return the largest standard error of an output at each point (NaN below two repeats)."""
-        return _largest(self.moments[name].standard_error())
+        return _largest(self.moments[name].standard_error)
 
     def variables(self, labels: Labels) -> dict[str, xr.Variable]:
         """Return the statistics at each point, as ``summarize`` would."""
         result: dict[str, xr.Variable] = {}
         for name, moments in self.moments.items():
-            values = moments.statistics(0.95, self.dtypes[name].kind == "b")
+            values = statistics(moments, 0.95, self.dtypes[name].kind == "b")
             before, own = labels.dims_of(name, self.grid, values.ndim - 2)
             shape = (*self.grid.shape, *values.shape[1:])
             result[name] = xr.Variable(
