@@ -1,0 +1,1 @@
+"""How networks form and adapt: the circuits that training builds, and when."""
