@@ -1,0 +1,124 @@
+"""Fit maps at layers of a language model, one after the other, from two sets of prompts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from axonal.activations import Positions, Site, Sites, edit
+from axonal.errors import InputError, nearest
+from axonal.language.steering.collecting import collect
+from axonal.language.steering.origin import Origin
+from axonal.language.steering.prompts import Prompt, Prompts
+from axonal.language.steering.steering_map import SteeringMap
+from axonal.transport import AffineTransport, GaussianTransport, family
+from axonal.transport.affine import Map
+
+if TYPE_CHECKING:
+    from axonal.language.models import LanguageModel
+
+
+def fit(
+    language_model: LanguageModel,
+    source: Prompts | Sequence[Prompt],
+    target: Prompts | Sequence[Prompt],
+    layers: int | Site | Sequence[int | Site],
+    *,
+    map: AffineTransport[Any] | str = "Gaussian, subspace",
+    positions: Positions = "last",
+    apply: Positions = "after_instruction",
+    batch_size: int = 8,
+    new_tokens: int | None = None,
+) -> SteeringMap:
+    """Fit a map at each layer that makes the source prompts' activations look like the target's.
+
+    Each layer is fitted with the maps before it in force on the source, so that together they do
+    not go too far.
+
+    Parameters
+    ----------
+    language_model
+        The model and its tokenizer.
+    source, target
+        The prompts that are to be moved, and those whose activations they are to have.
+    layers
+        Blocks, whose output is moved, or sites.
+    map
+        An estimator, or the name of one of :func:`axonal.transport.family`.
+    positions
+        The tokens that it is fitted on, see :mod:`axonal.language.steering.where`.
+    apply
+        The tokens that it moves.
+    batch_size, new_tokens
+        See :func:`collect`.
+    """
+    source, target = Prompts.of(source, "source"), Prompts.of(target, "target")
+    estimator = estimator_of(map)
+    sites = sites_of(language_model, layers)
+    origin = Origin.of(
+        language_model, source, target, method=repr(estimator), positions=str(positions)
+    )
+    reached = collect(
+        language_model, target, sites, positions, batch_size=batch_size, new_tokens=new_tokens
+    )
+    maps: dict[Site, Map] = {}
+    report: dict[str, Mapping[str, Any]] = {}
+    for site in sites:
+        before = SteeringMap(maps, origin, apply).edits() if maps else {}
+        active = edit(language_model.model, before) if maps else contextlib.nullcontext()
+        with active:
+            moved = collect(
+                language_model,
+                source,
+                [site],
+                positions,
+                batch_size=batch_size,
+                new_tokens=new_tokens,
+            )
+        maps[site], report[str(site)] = learn(estimator, moved[site], reached[site], site)
+    return SteeringMap(maps, origin, apply, estimator.strength, report)
+
+
+def learn(
+    estimator: AffineTransport[Any], source: Tensor, target: Tensor, site: Site
+) -> tuple[Map, dict[str, Any]]:
+    """Fit a copy of the estimator at one site; return its map and what the fit found."""
+    own = type(estimator)(**estimator.get_params())
+    try:
+        own.fit(source.float(), target.float())
+    except InputError as error:
+        raise InputError(f"At {site}: {error}") from None
+    found: dict[str, Any] = {"n_source": len(source), "n_target": len(target)}
+    if isinstance(own, GaussianTransport):
+        found |= {
+            **vars(own.report_),
+            "stretches": [min(own.report_.stretches), max(own.report_.stretches)],
+        }
+    return own.map_, found
+
+
+def estimator_of(map: AffineTransport[Any] | str) -> AffineTransport[Any]:
+    """Return the estimator, or the member of the family with this name."""
+    if isinstance(map, AffineTransport):
+        return map
+    known = family()
+    if map not in known:
+        raise InputError(f"There is no map {map!r}; {nearest(str(map), known)}")
+    return known[map]
+
+
+def sites_of(
+    language_model: LanguageModel, layers: int | Site | Sequence[int | Site]
+) -> list[Site]:
+    """Return the outputs of these blocks, sites as they are, in the order given."""
+    listed = [layers] if isinstance(layers, int | Site) else list(layers)
+    if not listed:
+        raise InputError("layers: expected at least one block or site, got none.")
+    named = Sites.of(language_model.model)
+    sites = [one if isinstance(one, Site) else named.residual(one) for one in listed]
+    for site in sites:
+        site.module(language_model.model)
+    return list(dict.fromkeys(sites))

@@ -1,0 +1,237 @@
+"""A steering map: fitted maps at sites of one model, put on, saved, loaded, and refused elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from axonal.activations import Edit, Positions, Site, edit
+from axonal.errors import AxonalError, InputError
+from axonal.language.steering.origin import Origin
+from axonal.language.steering.where import Where
+from axonal.transport import AffineMap, UnitMap
+from axonal.transport.affine import Map
+
+if TYPE_CHECKING:
+    from axonal.language.models import LanguageModel
+
+_CARD, _TENSORS = "card.json", "maps.safetensors"
+_KINDS: dict[str, type] = {"AffineMap": AffineMap, "UnitMap": UnitMap}
+
+
+@dataclass(frozen=True, eq=False)
+class SteeringMap:
+    """Maps fitted at sites of one model.
+
+    Parameters
+    ----------
+    maps
+        The fitted map of each site.
+    origin
+        The model, the tokenizer and the prompts that they were fitted with.
+    apply
+        Which tokens are moved, see :mod:`axonal.language.steering.where`.
+    strength
+        How far: 1 is the map in full.
+    report
+        What the fit found at each site (keyed by the module's path).
+    """
+
+    maps: Mapping[Site, Map]
+    origin: Origin
+    apply: Positions = "after_instruction"
+    strength: float = 1.0
+    report: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.maps:
+            raise InputError("A steering map has at least one site.")
+        Where(self.apply, self.origin.tail)
+
+    @property
+    def sites(self) -> list[Site]:
+        """Where it acts."""
+        return list(self.maps)
+
+    def edits(
+        self,
+        *,
+        strength: float | Tensor | None = None,
+        positions: Positions = None,
+        **limits: Any,
+    ) -> dict[Site, Edit]:
+        """Return the edits, for :func:`axonal.activations.edit`; nothing is checked here.
+
+        Parameters
+        ----------
+        strength
+            A number, or a tensor of one a row; the map's own by default.
+        positions
+            Which tokens; the map's own rule by default.
+        limits
+            ``rows`` and ``tokens``, as for every edit.
+        """
+        where = Where(self.apply if positions is None else positions, self.origin.tail)
+        given = self.strength if strength is None else strength
+        return {
+            site: one.edit(strength=given, positions=where, **limits)  # pyright: ignore[reportArgumentType]
+            for site, one in self.maps.items()
+        }
+
+    @contextlib.contextmanager
+    def on(
+        self,
+        model: LanguageModel | nn.Module,
+        *,
+        strength: float | Tensor | None = None,
+        positions: Positions = None,
+        prompt_length: int | None = None,
+        **limits: Any,
+    ) -> Iterator[None]:
+        """Steer the model inside the context; another model than the map's own is refused.
+
+        Parameters
+        ----------
+        model
+            The model, or the pair with its tokenizer, which is then checked too.
+        strength, positions, limits
+            See :meth:`edits`.
+        prompt_length
+            See :func:`axonal.activations.edit`.
+        """
+        self.origin.require(model, "This map was")
+        network = model if isinstance(model, nn.Module) else model.model
+        edits = self.edits(strength=strength, positions=positions, **limits)
+        with edit(network, edits, prompt_length=prompt_length):
+            yield
+
+    def save(self, path: str | Path) -> Path:
+        """Write the map to the folder ``path``, all or nothing; a map saved there is replaced."""
+        path = Path(path)
+        if path.exists() and not ((path / _CARD).is_file() and (path / _TENSORS).is_file()):
+            raise InputError(f"{path} exists and holds no steering map: choose another folder.")
+        tensors: dict[str, Tensor] = {}
+        listed = []
+        for number, (site, one) in enumerate(self.maps.items()):
+            parts = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}  # pyright: ignore[reportArgumentType]
+            present = {name: value for name, value in parts.items() if value is not None}
+            tensors |= {f"{number}.{name}": x.cpu().contiguous() for name, x in present.items()}
+            listed.append(
+                {
+                    "site": dataclasses.asdict(site),
+                    "kind": type(one).__name__,
+                    "tensors": sorted(present),
+                }
+            )
+        card = {
+            "format": 1,
+            "apply": _write_rule(self.apply),
+            "strength": self.strength,
+            "origin": dataclasses.asdict(self.origin),
+            "maps": listed,
+            "report": self.report,
+        }
+        _write(path, card, tensors)
+        return path
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, model: LanguageModel | nn.Module | None = None
+    ) -> SteeringMap:
+        """Read a map back.
+
+        Parameters
+        ----------
+        path
+            The folder that :meth:`save` wrote.
+        model
+            Refuse a map that was fitted with another model at once, not only when it is put on.
+        """
+        path = Path(path)
+        try:
+            card = json.loads((path / _CARD).read_text(encoding="utf-8"))
+            if card["format"] != 1:
+                raise InputError(f"{path} is of format {card['format']}: update axonal to read it.")
+            if card["sha256"] != _sha256(path / _TENSORS):
+                raise InputError(f"{path / _TENSORS} is not the file that {_CARD} belongs to.")
+            tensors = load_file(path / _TENSORS)
+            maps: dict[Site, Map] = {}
+            for number, entry in enumerate(card["maps"]):
+                kind = _KINDS[entry["kind"]]
+                names = [f.name for f in dataclasses.fields(kind)]
+                parts = {name: tensors.get(f"{number}.{name}") for name in names}
+                maps[Site(**entry["site"])] = kind(**parts)
+            loaded = cls(
+                maps,
+                Origin(**card["origin"]),
+                _read_rule(card["apply"]),
+                card["strength"],
+                card["report"],
+            )
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{path} holds no steering map: there is no {error.filename}."
+            ) from None
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+            raise InputError(f"{path} holds no readable steering map ({error!r}).") from error
+        if model is not None:
+            loaded.origin.require(model, f"The map in {path} was")
+        return loaded
+
+
+def _write(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as draft:
+            new, old = Path(draft) / "new", Path(draft) / "old"
+            new.mkdir()
+            save_file(tensors, new / _TENSORS)
+            card = {**card, "sha256": _sha256(new / _TENSORS)}
+            (new / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+            if path.exists():
+                path.rename(old)
+            try:
+                new.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
+    except (OSError, SafetensorError) as error:
+        raise AxonalError(f"The map could not be written to {path}: {error}.") from error
+
+
+def _write_rule(rule: Positions) -> Any:
+    if isinstance(rule, str | int):
+        return rule
+    if isinstance(rule, slice):
+        return {"slice": [rule.start, rule.stop, rule.step]}
+    if isinstance(rule, list | tuple):
+        return [_write_rule(part) for part in rule]
+    raise InputError(
+        f"apply={rule!r} belongs to one batch, so it can't be saved: save a rule, an index or a "
+        "slice, and give masks to on(positions=...)."
+    )
+
+
+def _read_rule(written: Any) -> Any:
+    if isinstance(written, dict):
+        return slice(*written["slice"])
+    return [_read_rule(part) for part in written] if isinstance(written, list) else written
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
