@@ -1,25 +1,42 @@
 """Steer a language model: from two sets of prompts to a map of activations, and what it does."""
 
+from axonal.language.steering.auditing import Audit, audit
 from axonal.language.steering.collecting import collect
 from axonal.language.steering.damage import Damage, NeutralTexts, damage, neutral_texts
+from axonal.language.steering.evaluation import Effect, Evaluation
 from axonal.language.steering.fitting import fit
-from axonal.language.steering.generation import generate
+from axonal.language.steering.generation import generate, token_variety
 from axonal.language.steering.prompts import Prompts, read_prompts
 from axonal.language.steering.readouts import LogitGap, Rate, Readout
+from axonal.language.steering.reporting import draw_front, points, write_report
+from axonal.language.steering.searching import Search, search
 from axonal.language.steering.steering_map import SteeringMap
+from axonal.language.steering.sweeping import default_layers, sweep
 
 __all__ = [
+    "Audit",
     "Damage",
+    "Effect",
+    "Evaluation",
     "LogitGap",
     "NeutralTexts",
     "Prompts",
     "Rate",
     "Readout",
+    "Search",
     "SteeringMap",
+    "audit",
     "collect",
     "damage",
+    "default_layers",
+    "draw_front",
     "fit",
     "generate",
     "neutral_texts",
+    "points",
     "read_prompts",
+    "search",
+    "sweep",
+    "token_variety",
+    "write_report",
 ]

@@ -91,7 +91,8 @@ def _batches(
             counts[:] = meant.sum(-1).tolist()
             return meant
 
-        yield chosen, record(language_model.model, batch, sites, mean), counts
+        call = {**batch, "use_cache": False}
+        yield chosen, record(language_model.model, call, sites, mean), counts
         total += sum(counts)
     if total == 0:
         raise InputError(f"No token of {prompts.name} is meant by positions={positions!r}.")

@@ -72,3 +72,26 @@ def written_mask(language_model: LanguageModel, written: Tensor) -> Tensor:
     ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=written.device)
     ended = torch.isin(written, ends)
     return ended.cumsum(-1) - ended.long() == 0
+
+
+def token_variety(
+    language_model: LanguageModel,
+    prompts: Prompts | Sequence[Prompt],
+    *,
+    max_new_tokens: int = 32,
+    batch_size: int = 8,
+) -> list[float]:
+    """Return the share of different tokens in each completion; 1 for those of fewer than 8.
+
+    Text that collapses into one repeated token or phrase has a share near 0.
+    """
+    prompts = Prompts.of(prompts)
+    shares: dict[int, float] = {}
+    rows = prompts.encode(language_model.tokenizer)
+    for chosen, batch in batches(language_model, rows, batch_size):
+        written = continuation(language_model, batch, max_new_tokens)
+        real = written_mask(language_model, written)
+        for row, ids, kept in zip(chosen, written, real, strict=True):
+            tokens = ids[kept].tolist()
+            shares[row] = 1.0 if len(tokens) < 8 else len(set(tokens)) / len(tokens)
+    return [shares[row] for row in range(len(prompts))]

@@ -116,7 +116,7 @@ def last_logits(language_model: LanguageModel, batch: dict[str, torch.Tensor]) -
     position_ids = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
     with torch.no_grad():
         model: Any = language_model.model
-        logits = model(**batch, position_ids=position_ids, logits_to_keep=1).logits
+        logits = model(**batch, position_ids=position_ids, logits_to_keep=1, use_cache=False).logits
     return logits[:, -1].float()
 
 
