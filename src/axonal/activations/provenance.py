@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from axonal.errors import InputError
 
@@ -34,12 +34,24 @@ def fingerprint(model: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
-        flat = parameter.detach().flatten()
+        flat = _numbers(model, name, parameter).detach().flatten()
         step = max(1, len(flat) // _SAMPLED)
         sample = flat[::step][:_SAMPLED].to(device="cpu", dtype=torch.bfloat16)
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
         digest.update(sample.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _numbers(model: nn.Module, name: str, parameter: Tensor) -> Tensor:
+    """Return a parameter's numbers, which accelerate may keep elsewhere until they are needed."""
+    if not parameter.is_meta:
+        return parameter
+    path, _, leaf = name.rpartition(".")
+    hook: Any = getattr(model.get_submodule(path), "_hf_hook", None)
+    for one in getattr(hook, "hooks", (hook,)):
+        if getattr(one, "weights_map", None) is not None:
+            return one.weights_map[leaf]
+    raise InputError(f"{name} is on the meta device: load its numbers first.")
 
 
 def require_same(made_with: dict[str, Any], model: nn.Module, what: str) -> None:

@@ -79,7 +79,7 @@ class Site:
     def attach(self, model: nn.Module, visit: Visit) -> RemovableHandle:
         """Call ``visit`` with the tensor at this site in every forward pass, until removed."""
         module = self.module(model)
-        if any(parameter.is_meta for parameter in module.parameters()):
+        if any(map(_without_numbers, module.modules())):
             raise InputError(f"{self} has weights on the meta device: load their numbers first.")
         if self.heads is not None:
             visit = self._through_heads(visit)
@@ -148,6 +148,12 @@ def _with_item(value: Any, key: Any, new: Tensor) -> Any:
         return {**value, key: new}
     items = [*value[:key], new, *value[key + 1 :]]
     return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+
+
+def _without_numbers(module: nn.Module) -> bool:
+    """Whether a module's own weights are on the meta device and accelerate doesn't bring them."""
+    own = module.parameters(recurse=False)
+    return any(parameter.is_meta for parameter in own) and not hasattr(module, "_hf_hook")
 
 
 def check_module(module: object) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -113,6 +114,8 @@ class SteeringMap:
         self.origin.require(model, "This map was")
         network = model if isinstance(model, nn.Module) else model.model
         edits = self.edits(strength=strength, positions=positions, **limits)
+        for site, one in edits.items():  # once, and not at every token
+            one.to(_place(site.module(network)))
         with edit(network, edits, prompt_length=prompt_length):
             yield
 
@@ -190,6 +193,12 @@ class SteeringMap:
         if model is not None:
             loaded.origin.require(model, f"The map in {path} was")
         return loaded
+
+
+def _place(module: nn.Module) -> torch.device:
+    """Where a module computes, as far as its weights tell."""
+    places = (parameter.device for parameter in module.parameters())
+    return next((place for place in places if place.type != "meta"), torch.device("cpu"))
 
 
 def _write(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> None:
