@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from axonal.cli import steering
+
 app = typer.Typer(
     help="Research papers that run: re-run a paper's claims, or use its method on your own data.",
     add_completion=False,
@@ -20,6 +22,7 @@ app.add_typer(
     claims_app, name="claims", help="The ledger: every claim, its latest verdict, its scale."
 )
 app.add_typer(assets_app, name="assets", help="Models and data: size, licence, origin, checksum.")
+app.add_typer(steering.app, name="steer", help="Steer a language model from two prompt files.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 RunName = Annotated[

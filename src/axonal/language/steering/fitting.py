@@ -101,13 +101,20 @@ def learn(
 
 
 def estimator_of(map: AffineTransport[Any] | str) -> AffineTransport[Any]:
-    """Return the estimator, or the member of the family with this name."""
+    """Return the estimator, or the member of the family with this name (``"mean-shift"`` too)."""
     if isinstance(map, AffineTransport):
         return map
-    known = family()
-    if map not in known:
-        raise InputError(f"There is no map {map!r}; {nearest(str(map), known)}")
-    return known[map]
+    if not isinstance(map, str):
+        raise InputError(f"map: expected an estimator or the name of one, got {map!r}.")
+    known = {_plain(name): one for name, one in family().items()}
+    if _plain(map) not in known:
+        raise InputError(f"There is no map {map!r}; {nearest(_plain(map), known)}")
+    return known[_plain(map)]
+
+
+def _plain(name: str) -> str:
+    """Return a name as one types it: lower case, hyphens."""
+    return "-".join(name.lower().replace(",", " ").replace("_", " ").split())
 
 
 def sites_of(
