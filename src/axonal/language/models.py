@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import torch
 from axonal import assets
 from axonal.assets.quiet import quiet_transformers
 from axonal.errors import InputError
+from axonal.language import adapters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,8 +46,9 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
-        return self.model.device
+        """Where the first parameters are, which is where token ids go."""
+        places = (parameter.device for parameter in self.model.parameters())
+        return next((place for place in places if place.type != "meta"), torch.device("cpu"))
 
 
 def load(
@@ -53,7 +56,9 @@ def load(
     *,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
+    device_map: str | Mapping[str, Any] | None = None,
     revision: str | None = None,
+    adapter_strength: float = 1.0,
     progress: assets.Progress = assets.silent,
 ) -> LanguageModel:
     """Load a causal language model.
@@ -62,25 +67,44 @@ def load(
     ----------
     source
         An asset's name (``"smollm2-135m-instruct"``), a folder with ``config.json`` and
-        safetensors, or a hub id (``"openai-community/gpt2"``).
+        safetensors, or a hub id (``"openai-community/gpt2"``). A PEFT adapter, which has
+        ``adapter_config.json`` instead, is merged into the base model that it names.
     dtype
         Of the parameters.
     device
         Where to put them.
+    device_map
+        Instead of ``device``: spread the model over several, as accelerate understands it:
+        ``"auto"``, ``"balanced"``, or a device for each module path.
     revision
         Of a hub id: branch, tag or commit.
+    adapter_strength
+        How much of an adapter is merged; only adapters have one.
     progress
         Told about a download, where one is needed.
     """
-    place = _device(device)
+    place = None if device_map is not None else _device(device)
+    if place is None and str(device) != "cpu":
+        raise InputError(f"Give device={device!r} or device_map={device_map!r}, not both.")
     folder = assets.path(source, revision=revision, progress=progress)
     name = str(source)
+    adapted = adapters.is_adapter(folder)
+    if adapter_strength != 1.0 and not adapted:
+        raise InputError(f"adapter_strength: {name} is no adapter, so it has no strength.")
+    base = assets.path(adapters.base_of(folder, name), progress=progress) if adapted else folder
     with quiet_transformers():
-        _require_causal(folder, name)
-        tokenizer = _tokenizer(folder, name)
-        model = _weights(folder, name, dtype)
-    model.to(place).eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, name, _revision(folder))
+        _require_causal(base, name)
+        tokenizer = _tokenizer(base, name)
+        model = _weights(base, name, dtype, device_map)
+        if adapted:
+            model = adapters.merge(model, folder, name, adapter_strength)
+    if place is not None:
+        model.to(place)
+    model.eval().requires_grad_(False)
+    origin = _revision(folder)
+    if adapter_strength != 1.0:
+        origin = f"{origin or name} at strength {adapter_strength:g}"
+    return LanguageModel(model, tokenizer, name, origin)
 
 
 def _require_causal(folder: Path, name: str) -> None:
@@ -114,7 +138,9 @@ def _tokenizer(folder: Path, name: str) -> Any:
     return tokenizer
 
 
-def _weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
+def _weights(
+    folder: Path, name: str, dtype: torch.dtype, device_map: str | Mapping[str, Any] | None
+) -> Any:
     """Return the model, if the folder's weights are whole and are this model's."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -125,6 +151,7 @@ def _weights(folder: Path, name: str, dtype: torch.dtype) -> Any:
             dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,
+            device_map=dict(device_map) if isinstance(device_map, Mapping) else device_map,
             **_LOCAL,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
