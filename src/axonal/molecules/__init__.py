@@ -1,0 +1,1 @@
+"""Methods on molecules: which of them may bind, given some that do."""
