@@ -14,10 +14,11 @@ from model_families import FAMILIES as FAMILIES
 from model_families import VOCABULARY
 from model_families import WIDTH as WIDTH
 
-WORDS = (
-    "the a film book meal song was is very quite and dull bad poor grey slow bright good fine warm "
-    "quick review sentiment of this positive negative yes no user assistant end instruction"
-).split()
+_TEXT = """
+    the a film book meal song was is very quite and dull bad poor grey slow bright good fine warm
+    quick review sentiment of this positive negative yes no user assistant end instruction
+"""
+WORDS = _TEXT.split()
 TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} end {% endfor %}"
     "{% if add_generation_prompt %}assistant {% endif %}"

@@ -6,6 +6,13 @@ from axonal.language.steering.damage import Damage, NeutralTexts, damage, neutra
 from axonal.language.steering.evaluation import Effect, Evaluation
 from axonal.language.steering.fitting import fit
 from axonal.language.steering.generation import generate, token_variety
+from axonal.language.steering.hardening import (
+    AdversarialBatch,
+    Drift,
+    DriftMonitor,
+    adversarial_batch,
+    drift_monitor,
+)
 from axonal.language.steering.prompts import Prompts, read_prompts
 from axonal.language.steering.readouts import LogitGap, Rate, Readout
 from axonal.language.steering.reporting import draw_front, points, write_report
@@ -14,8 +21,11 @@ from axonal.language.steering.steering_map import SteeringMap
 from axonal.language.steering.sweeping import default_layers, sweep
 
 __all__ = [
+    "AdversarialBatch",
     "Audit",
     "Damage",
+    "Drift",
+    "DriftMonitor",
     "Effect",
     "Evaluation",
     "LogitGap",
@@ -25,11 +35,13 @@ __all__ = [
     "Readout",
     "Search",
     "SteeringMap",
+    "adversarial_batch",
     "audit",
     "collect",
     "damage",
     "default_layers",
     "draw_front",
+    "drift_monitor",
     "fit",
     "generate",
     "neutral_texts",

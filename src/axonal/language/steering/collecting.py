@@ -13,6 +13,7 @@ from axonal.activations import Call, Positions, Site, record
 from axonal.errors import InputError
 from axonal.language.steering.generation import continuation, written_mask
 from axonal.language.steering.prompts import Prompt, Prompts, batches, instruction_tail
+from axonal.language.steering.streaming import RunningRows
 from axonal.language.steering.where import Where
 
 if TYPE_CHECKING:
@@ -66,6 +67,26 @@ def collect(
         for index, row in enumerate(chosen):
             found[row] = {site: parts[site][index] for site in sites}
     return {site: torch.cat([found[row][site] for row in range(len(prompts))]) for site in sites}
+
+
+def stream(
+    language_model: LanguageModel,
+    prompts: Prompts,
+    sites: list[Site],
+    positions: Positions,
+    *,
+    compress: bool,
+    batch_size: int = 8,
+    new_tokens: int | None = None,
+) -> dict[Site, RunningRows]:
+    """Collect as :func:`collect` does, in any order, and keep moments where there are many rows."""
+    if new_tokens is None:
+        new_tokens = NEW_TOKENS if positions == "generated" else 0
+    found = {site: RunningRows(compress=compress) for site in sites}
+    for _, cache, _ in _batches(language_model, prompts, sites, positions, batch_size, new_tokens):
+        for site, x in cache.items():
+            found[site].add(x)
+    return found
 
 
 def _batches(

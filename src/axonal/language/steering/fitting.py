@@ -10,10 +10,11 @@ from torch import Tensor
 
 from axonal.activations import Positions, Site, Sites, edit
 from axonal.errors import InputError, nearest
-from axonal.language.steering.collecting import collect
+from axonal.language.steering.collecting import stream
 from axonal.language.steering.origin import Origin
 from axonal.language.steering.prompts import Prompt, Prompts
 from axonal.language.steering.steering_map import SteeringMap
+from axonal.language.steering.streaming import RunningRows, moments_suffice
 from axonal.transport import AffineTransport, GaussianTransport, family
 from axonal.transport.affine import Map
 
@@ -36,7 +37,8 @@ def fit(
     """Fit a map at each layer that makes the source prompts' activations look like the target's.
 
     Each layer is fitted with the maps before it in force on the source, so that together they do
-    not go too far.
+    not go too far. Where the map depends on means and covariances only, many rows are reduced to
+    these batch by batch, so that every token of a corpus can be fitted on.
 
     Parameters
     ----------
@@ -61,24 +63,36 @@ def fit(
     origin = Origin.of(
         language_model, source, target, method=repr(estimator), positions=str(positions)
     )
-    reached = collect(
-        language_model, target, sites, positions, batch_size=batch_size, new_tokens=new_tokens
-    )
+    compress = moments_suffice(estimator, origin.width)
+
+    def rows(prompts: Prompts, at: list[Site]) -> dict[Site, RunningRows]:
+        return stream(
+            language_model,
+            prompts,
+            at,
+            positions,
+            compress=compress,
+            batch_size=batch_size,
+            new_tokens=new_tokens,
+        )
+
+    reached = rows(target, sites)
     maps: dict[Site, Map] = {}
     report: dict[str, Mapping[str, Any]] = {}
     for site in sites:
         before = SteeringMap(maps, origin, apply).edits() if maps else {}
         active = edit(language_model.model, before) if maps else contextlib.nullcontext()
         with active:
-            moved = collect(
-                language_model,
-                source,
-                [site],
-                positions,
-                batch_size=batch_size,
-                new_tokens=new_tokens,
-            )
-        maps[site], report[str(site)] = learn(estimator, moved[site], reached[site], site)
+            moved = rows(source, [site])[site]
+        # Both as moments or neither, so that both populations count alike.
+        few = moved.compressed or reached[site].compressed
+        x, y = moved.rows(moments=few), reached[site].rows(moments=few)
+        maps[site], found = learn(estimator, x, y, site)
+        report[str(site)] = {
+            **found,
+            "n_source": moved.samples,
+            "n_target": reached[site].samples,
+        }
     return SteeringMap(maps, origin, apply, estimator.strength, report)
 
 
@@ -88,7 +102,7 @@ def learn(
     """Fit a copy of the estimator at one site; return its map and what the fit found."""
     own = type(estimator)(**estimator.get_params())
     try:
-        own.fit(source.float(), target.float())
+        own.fit(source, target)
     except InputError as error:
         raise InputError(f"At {site}: {error}") from None
     found: dict[str, Any] = {"n_source": len(source), "n_target": len(target)}

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from axonal.activations import Edit, Positions, Site, edit
+from axonal.activations import Edit, Positions, Site, Sites, edit
 from axonal.errors import AxonalError, InputError
 from axonal.language.steering.origin import Origin
 from axonal.language.steering.where import Where
@@ -118,6 +118,20 @@ class SteeringMap:
             one.to(_place(site.module(network)))
         with edit(network, edits, prompt_length=prompt_length):
             yield
+
+    def everywhere(self, model: LanguageModel | nn.Module) -> SteeringMap:
+        """Return the map of the only site at every block's input, attention and MLP, on all tokens.
+
+        Meant for directional ablation, whose direction no part of the model can then write
+        (Arditi et al., arXiv:2406.11717).
+        """
+        if len(self.maps) != 1:
+            raise InputError(f"everywhere: expected a map of one site, got {len(self.maps)}.")
+        (one,) = self.maps.values()
+        named = Sites.of(model if isinstance(model, nn.Module) else model.model)
+        places = (named.residual_pre, named.attention, named.mlp)
+        sites = [place(block) for block in range(named.blocks) for place in places]
+        return dataclasses.replace(self, maps=dict.fromkeys(sites, one), apply="all")
 
     def save(self, path: str | Path) -> Path:
         """Write the map to the folder ``path``, all or nothing; a map saved there is replaced."""
