@@ -244,7 +244,7 @@ def _batches(
     for chosen in order.split(batch_size):
         rows = torch.stack([2 * chosen, 2 * chosen + 1], dim=1).flatten()
         batch = texts.batch(rows, language_model.device)
-        cache = record(model, {**batch, "use_cache": False}, wanted, positions=-1)
+        cache = record(model, batch, wanted, positions=texts.last(rows))
         yield {site: _stack(site, [cache[place] for place in places[site]]) for site in sites}
 
 

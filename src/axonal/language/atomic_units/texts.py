@@ -45,12 +45,14 @@ class PaddedTexts:
             torch.tensor([len(row) for row in rows]),
         )
 
-    def batch(self, rows: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """Return some texts as a model takes them, with no more padding than they need."""
-        lengths = self.lengths[rows]
-        longest = int(lengths.max())
-        mask = torch.arange(longest) < lengths.unsqueeze(1)
-        return {
-            "input_ids": self.ids[rows, :longest].to(device),
-            "attention_mask": mask.long().to(device),
-        }
+    def batch(self, rows: Tensor, device: torch.device) -> dict[str, Any]:
+        """Return some texts as a model takes them, with no more padding than they need.
+
+        There is no mask: padding on the right comes after every real token, and none looks ahead.
+        """
+        longest = int(self.lengths[rows].max())
+        return {"input_ids": self.ids[rows, :longest].to(device), "use_cache": False}
+
+    def last(self, rows: Tensor) -> Tensor:
+        """Return the position of the last real token of some texts."""
+        return self.lengths[rows] - 1
