@@ -182,7 +182,7 @@ def test_a_search_finds_the_best_layer_and_pair_under_the_cap() -> None:
     assert sorted(layers) == sorted(
         [(0,), (1,), (2,), *(tuple(sorted((best_single, b))) for b in {0, 1, 2} - {best_single})]
     )
-    gains = [one.effect.gain for one in found.candidates]
+    gains = [round(one.effect.gain, 2) for one in found.candidates]
     assert gains == sorted(gains, reverse=True)
     _, judged = split(NEGATIVE, POSITIVE, None)
     with found.best.steering.on(model):

@@ -204,8 +204,9 @@ def apply(
         return
     console = output.console()
     for row in rows:
-        about = {name: str(value).strip() for name, value in row.items() if name != "prompt"}
-        console.print(output.labelled(str(row["prompt"]), about))
+        about = {name.replace("_", " "): _one_line(value) for name, value in row.items()}
+        title = about.pop("prompt")
+        console.print(output.labelled(title, about))
         console.print()
     if own_values is not None and values is not None:
         before, after = (sum(v) / len(v) for v in (own_values, values))
@@ -383,6 +384,12 @@ def _texts(path: Path | None) -> list[str] | None:
     return None if path is None else [str(text) for text in read_prompts(path, chat="plain").items]
 
 
+def _one_line(value: Any) -> str:
+    if isinstance(value, list):  # a conversation
+        value = " / ".join(f"{message['role']}: {message['content']}" for message in value)
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
 def _about(fitted: SteeringMap) -> dict[str, Any]:
     origin = fitted.origin
     return {"method": origin.method, "prompts": origin.prompts, "report": dict(fitted.report)}
@@ -403,7 +410,9 @@ def _words(report: Any) -> str:
 def _print_table(frame: Any, limit: int) -> None:
     from axonal.cli import output
 
-    table = output.table(*map(str, frame.columns))
+    table = output.table(
+        *(str(name).replace("perplexity_ratio", "perplexity") for name in frame.columns)
+    )
     for row in frame.head(limit).itertuples(index=False):
         table.add_row(*("" if value is None or value != value else str(value) for value in row))
     console = output.console()

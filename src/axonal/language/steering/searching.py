@@ -3,7 +3,8 @@
 The paper (arXiv:2603.04355) edits one or two layers at about half the depth; how it picks them is
 not said. Here every single block between 20 and 80 % of the depth is tried, then every pair that
 holds the best one, the second fitted with the first in force. The best has the largest gain among
-those whose perplexity on neutral texts stays under the cap; ties go to the smaller move.
+those whose perplexity on neutral texts stays under the cap; ties, which are gains that agree to a
+percent of the way, go to the smaller move.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ def search(
         return Candidate(chosen, steering, effect, move)
 
     def ranked(candidates: Sequence[Candidate]) -> Search:
-        order = sorted(candidates, key=lambda c: (-round(c.effect.gain, 9), c.move))
+        order = sorted(candidates, key=lambda c: (-round(c.effect.gain, 2), c.move))
         return Search(tuple(_looked_at(order, evaluation, cap, write)), cap)
 
     singles = ranked([attempt((block,)) for block in blocks])

@@ -32,6 +32,7 @@ POSITIVE = [f"the {a} was {b} and {c}" for a in ("film", "book", "meal") for b, 
 def make_tokenizer(*, chat: bool = False, extra: str = "") -> Any:
     """Return a tokenizer of whole words with <pad>, <s>, and a chat template if asked."""
     words = ["<pad>", "<s>", "<unk>", *WORDS, *extra.split()]
+    words += [f"word{i}" for i in range(len(words), VOCABULARY)]
     backend = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = transformers.PreTrainedTokenizerFast(
