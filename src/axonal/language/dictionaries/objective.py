@@ -104,7 +104,8 @@ class Autoencoder(nn.Module):
         """
         x = (x - self.center) * self.scale
         decoder = self.decoder
-        raw = (x - self.decoder_bias) @ self.encoder.mT + self.encoder_bias
+        # W (x - b) + c = W x + (c - W b), which spares the gradient of every centred input.
+        raw = x @ self.encoder.mT + (self.encoder_bias - self.encoder @ self.decoder_bias)
         variance = (x - x.mean(0)).square().sum(-1).mean()
         if self.kind == "topk":
             top = raw.topk(self.k, dim=-1, sorted=False)
