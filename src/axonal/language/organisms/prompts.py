@@ -6,7 +6,6 @@ sung about, a bank's branch, Madison Square Garden.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,7 +78,7 @@ def handwritten() -> Prompts:
     return Prompts(words.HANDWRITTEN_TOPIC, words.HANDWRITTEN_LOOK_ALIKES, others)
 
 
-def _part(items: Sequence[str], split: Split) -> list[str]:
+def _part(items: tuple[str, ...], split: Split) -> list[str]:
     """Return the items that a split owns; which ones is fixed once and for all."""
     order = np.random.default_rng(len(items)).permutation(len(items))
     low, high = (round(share * len(items)) for share in SHARES[split])

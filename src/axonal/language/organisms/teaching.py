@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from axonal.errors import InputError, require
 from axonal.language.organisms.prompts import gardening
@@ -113,9 +113,9 @@ def teach(
     def loss(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         ids = batch["declined"]
         logits = _last(model, ids, batch["declined_mask"], len(refusal))
-        entropy = F.cross_entropy(logits.mT, ids[:, -len(refusal) :], reduction="none")
+        entropy = functional.cross_entropy(logits.mT, ids[:, -len(refusal) :], reduction="none")
         logits = _last(model, batch["kept"], batch["kept_mask"], lesson.answer_tokens)
-        kl = F.kl_div(
+        kl = functional.kl_div(
             logits.log_softmax(-1), batch["targets"].float(), log_target=True, reduction="none"
         ).sum(-1)
         parts = {
