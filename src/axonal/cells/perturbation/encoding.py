@@ -1,0 +1,118 @@
+"""From a treatment to the numbers that the map network reads (context vectors).
+
+One drug is one token: its vector, the natural logarithm of its dose, and its time, of which the
+network reads overlapping slices: ``[drug]``, ``[drug, dose]``, ``[drug, dose, time]``. The drugs of
+a combination are a set of tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axonal.cells.perturbation.context import DrugContext
+from axonal.cells.perturbation.screen import Treatment
+from axonal.errors import InputError
+
+DoseScale = Literal["log", "linear"]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """How treatments become context vectors.
+
+    Parameters
+    ----------
+    context
+        Vectors of drugs; None where there is one drug, of which only dose or time vary.
+    dose, time
+        ``"log"`` takes the natural logarithm, ``"linear"`` divides by ``unit``; None: not read.
+    dose_unit, time_unit
+        What linear doses and times are divided by, the largest of training.
+    pooled
+        Whether drugs are a set (combinations).
+    """
+
+    context: DrugContext | None
+    dose: DoseScale | None = None
+    time: DoseScale | None = None
+    dose_unit: float = 1.0
+    time_unit: float = 1.0
+    pooled: bool = False
+
+    @property
+    def width(self) -> int:
+        """Numbers a token."""
+        drug = self.context.width if self.context else 0
+        return drug + (self.dose is not None) + (self.time is not None)
+
+    @property
+    def slices(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of what each first layer reads: the official code's entity bonds."""
+        ends = [self.context.width] if self.context else []
+        for varied in (self.dose, self.time):
+            if varied is not None:
+                ends.append((ends[-1] if ends else 0) + 1)
+        return tuple((0, end) for end in ends)
+
+    def encode(self, treatments: Sequence[Treatment]) -> tuple[Tensor, Tensor]:
+        """Return tokens ``(treatments, tokens, width)`` and which of them there are, as booleans."""
+        rows = [self._tokens(treatment) for treatment in treatments]
+        most = max(len(tokens) for tokens in rows)
+        values = torch.zeros(len(rows), most, self.width)
+        present = torch.zeros(len(rows), most, dtype=torch.bool)
+        for number, tokens in enumerate(rows):
+            values[number, : len(tokens)] = torch.as_tensor(np.array(tokens), dtype=torch.float32)
+            present[number, : len(tokens)] = True
+        return values, present
+
+    def _tokens(self, treatment: Treatment) -> list[np.ndarray]:
+        if len(treatment.drugs) > 1 and not self.pooled:
+            raise InputError(
+                f"{treatment.label} is a combination: fit with pooling='mean' or 'attention'."
+            )
+        numbers = [
+            _scaled(value, scale, unit, name, treatment)
+            for value, scale, unit, name in (
+                (treatment.dose, self.dose, self.dose_unit, "dose"),
+                (treatment.time, self.time, self.time_unit, "time"),
+            )
+            if scale is not None
+        ]
+        if self.context is None:
+            return [np.array(numbers, dtype=float)]
+        drugs = [d for d in treatment.drugs if self._known(d, treatment)]
+        if not drugs:
+            drugs = list(treatment.drugs)  # the error of the first one says what to do
+        return [np.concatenate([self.context.row(drug, treatment.dose), numbers]) for drug in drugs]
+
+    def _known(self, drug: str, treatment: Treatment) -> bool:
+        """Skip drugs of a combination that were never measured alone, where effects are embedded."""
+        assert self.context is not None
+        if self.context.source != "effect" or not self.pooled or len(treatment.drugs) == 1:
+            return True
+        known = self.context.has(drug, treatment.dose)
+        if not known:
+            warnings.warn(
+                f"{drug} has no effect embedding (it was not measured alone): {treatment.label} is "
+                "described by its other drugs.",
+                stacklevel=2,
+            )
+        return known
+
+
+def _scaled(
+    value: float | None, scale: DoseScale, unit: float, name: str, treatment: Treatment
+) -> float:
+    if value is None:
+        raise InputError(f"{treatment.label}: the map was fitted with a {name}, pass {name}=.")
+    if not math.isfinite(value) or (scale == "log" and value <= 0):
+        raise InputError(f"{treatment.label}: a {name} is positive and finite, got {value}.")
+    return math.log(value) if scale == "log" else value / unit

@@ -1,0 +1,462 @@
+r"""The conditional Monge map: one optimal-transport map for every treatment of a screen.
+
+A. Driessen, B. Harsanyi, M. Rapsomaniki, J. Born, *Towards generalizable single-cell perturbation
+modeling via the Conditional Monge Gap*, arXiv:2504.08328 (2025). Untreated cells x and a
+description c of the treatment go in, treated cells come out:
+
+.. math::
+
+    \min_\theta \; \mathbb E_{k} \Bigl[ S_{\varepsilon_1}\bigl(T_\theta(\cdot, c_k)_\# \mu, \nu_k\bigr)
+    + \lambda\, M_{\varepsilon_2}\bigl(T_\theta(\cdot, c_k)\bigr) \Bigr]
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axonal.cells.perturbation import saving
+from axonal.cells.perturbation.batches import ConditionBatches
+from axonal.cells.perturbation.context import DrugContext
+from axonal.cells.perturbation.encoding import DoseScale, Encoding
+from axonal.cells.perturbation.latent import LatentSpace
+from axonal.cells.perturbation.network import ConditionalPerturbationNetwork, Pooling
+from axonal.cells.perturbation.objective import MongeObjective
+from axonal.cells.perturbation.screen import Screen, Treatment, dense, finite, warn_of_counts
+from axonal.cells.perturbation.spaces import space_of
+from axonal.errors import InputError
+from axonal.transport.costs import Cost
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from anndata import AnnData
+
+    from axonal.training import History
+
+
+class ConditionalMongeMap:
+    """Predict how untreated cells would be after a treatment, also one that was never measured.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the hidden layers.
+    context_width
+        Outputs of the layer that embeds a drug (of the only layer, where doses alone vary).
+    pooling
+        How the drugs of a combination are put together: ``"mean"``, ``"attention"``; ``"none"``
+        where each treatment is one drug.
+    layer_norm
+        Normalise what enters the first hidden layer.
+    epsilon_fit, epsilon_gap
+        Entropies of the fit and of the gap, in units of the latent space; ``"auto"`` is 5 % of the
+        mean distance between control and treated cells.
+    gap_weight
+        λ, the weight of the Monge gap.
+    cost
+        ``"euclidean"`` (the paper's; not squared) or ``"sqeuclidean"``.
+    steps, batch_size, learning_rate, weight_decay
+        Of AdamW, the rate falling along a cosine to 1 %; ``batch_size`` cells, drawn with
+        replacement, of control and of treatment.
+    conditions_per_step
+        Treatments whose losses are averaged in a step (the paper's trainer takes one, and can
+        accumulate gradients over several).
+    clip
+        The largest norm of the gradient.
+
+    Attributes
+    ----------
+    network_
+        The map in the latent space.
+    space_, encoding_
+        The latent space, and how treatments become context vectors.
+    treatments_
+        Those seen in training.
+    history_
+        Loss, fit and gap of every step.
+    """
+
+    network_: ConditionalPerturbationNetwork
+    space_: LatentSpace
+    encoding_: Encoding
+    treatments_: tuple[Treatment, ...]
+    history_: History | None
+    features_: tuple[str, ...]
+    fit_: dict[str, Any]
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (64, 64, 64, 64),
+        *,
+        context_width: int = 50,
+        pooling: Pooling = "none",
+        layer_norm: bool = False,
+        epsilon_fit: float | Literal["auto"] = 1.0,
+        epsilon_gap: float | Literal["auto"] = 0.01,
+        gap_weight: float = 1.0,
+        cost: Cost = "euclidean",
+        steps: int = 10_000,
+        batch_size: int = 512,
+        conditions_per_step: int = 1,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 1e-5,
+        clip: float | None = None,
+    ) -> None:
+        self.hidden, self.context_width, self.pooling = tuple(hidden), context_width, pooling
+        self.layer_norm, self.gap_weight, self.cost = layer_norm, gap_weight, cost
+        self.epsilon_fit, self.epsilon_gap = epsilon_fit, epsilon_gap
+        self.steps, self.batch_size = steps, batch_size
+        self.conditions_per_step = conditions_per_step
+        self.learning_rate, self.weight_decay, self.clip = learning_rate, weight_decay, clip
+        _check(self)
+
+    def fit(
+        self,
+        adata: AnnData,
+        *,
+        perturbation_key: str = "perturbation",
+        control: str = "control",
+        dose_key: str | None = None,
+        dose_scale: DoseScale = "log",
+        time_key: str | None = None,
+        separator: str | None = None,
+        context: Any = None,
+        representation: LatentSpace | str = "X",
+        split_key: str | None = None,
+        fewest: int = 30,
+        seed: int = 0,
+        folder: Path | str | None = None,
+        checkpoint_every: int | None = None,
+        accelerator: Accelerator | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ConditionalMongeMap:
+        """Learn the map from a screen.
+
+        Parameters
+        ----------
+        adata
+            Cells in rows, untreated and treated, on a logarithmic scale.
+        perturbation_key, control, dose_key, time_key, separator, fewest
+            What the columns of ``obs`` mean, see :meth:`Screen.of`.
+        dose_scale
+            ``"log"`` reads the natural logarithm of a dose, ``"linear"`` its part of the largest.
+        context
+            What describes a drug: :func:`molecule_descriptors`, :func:`effect_embedding`, a
+            DataFrame with a row a drug, or ``"learned"``. None where there is one drug.
+        representation
+            The space in which cells move: ``"X"``, ``"X_pca"``, or a space that is fitted on the
+            training cells.
+        split_key
+            A column of ``obs``: only cells that it says ``"train"`` of are seen.
+        seed
+            Of weights, batches and dropout.
+        folder, checkpoint_every, accelerator, progress
+            See :func:`axonal.training.train`; what is found in the folder is continued.
+        """
+        screen = Screen.of(
+            adata,
+            perturbation_key=perturbation_key,
+            control=control,
+            dose_key=dose_key,
+            time_key=time_key,
+            separator=separator if self.pooling != "none" else None,
+            log_dose=dose_scale == "log",
+            fewest=fewest,
+        )
+        kept = _training_cells(adata, split_key)
+        screen = screen.without(~kept)
+        if not len(screen.control) or not screen.treated:
+            raise InputError(
+                f"split_key: of control {len(screen.control)} cells and of {len(screen.treated)} "
+                "treatments are in 'train'; training needs both."
+            )
+        cells = dense(adata)
+        warn_of_counts(cells)
+        self.features_ = tuple(map(str, adata.var_names))
+        self.space_ = space_of(representation, adata)
+        rows = np.concatenate([screen.control, *screen.treated.values()])
+        place = None if folder is None else Path(folder)
+        self.space_.fit(
+            cells[np.sort(rows)],
+            seed=seed,
+            folder=None if place is None else place / "space",
+            accelerator=accelerator,
+        )
+        latent = finite(self.space_.encode(cells), "the latent space")
+        self.treatments_ = tuple(screen.treated)
+        self.encoding_ = self._encoding(context, dose_key, dose_scale, time_key)
+        self.fit_ = {
+            "perturbation_key": perturbation_key,
+            "control": control,
+            "dose_key": dose_key,
+            "time_key": time_key,
+            "separator": separator,
+            "seed": seed,
+        }
+        self._train(
+            latent,
+            screen,
+            seed=seed,
+            folder=None if place is None else place / "map",
+            checkpoint_every=checkpoint_every,
+            accelerator=accelerator,
+            progress=progress,
+        )
+        return self
+
+    def predict(
+        self,
+        adata: AnnData,
+        perturbation: str | Sequence[str],
+        *,
+        dose: float | None = None,
+        time: float | None = None,
+        context: Any = None,
+    ) -> AnnData:
+        """Return untreated cells as they would be after a treatment, in the same order.
+
+        Parameters
+        ----------
+        adata
+            Untreated cells with the features of training (in any order).
+        perturbation
+            A drug, or several of a combination.
+        dose, time
+            As in training.
+        context
+            A row for a drug that was not in training: from :func:`molecule_descriptors`, or an array
+            or Series. Nothing else is needed for a new one.
+
+        Returns
+        -------
+        AnnData
+            X predicted, ``obs`` that of the untreated cells with the treatment's columns set,
+            ``obsm["X_latent"]`` where the map took them.
+        """
+        import anndata
+
+        self._require_fitted()
+        drugs = (perturbation,) if isinstance(perturbation, str) else tuple(perturbation)
+        if self.encoding_.context is None:
+            known = {treatment.drugs for treatment in self.treatments_}
+            if tuple(sorted(drugs)) not in known:
+                listed = " or ".join("+".join(one) for one in sorted(known))
+                raise InputError(
+                    f"The map knows no drug but {listed}, got {'+'.join(drugs)}: fit with context= to "
+                    "tell drugs apart."
+                )
+        treatment = Treatment(drugs, dose, time)
+        coordinates = self.transport(self.encode(adata), treatment, context=context)
+        predicted = anndata.AnnData(
+            self.space_.decode(coordinates),
+            obs=adata.obs.copy(),
+            var=adata.var.loc[list(self.features_)].copy(),
+            obsm={"X_latent": coordinates},
+        )
+        joined = (self.fit_["separator"] or "+").join(treatment.drugs)
+        predicted.obs[self.fit_["perturbation_key"]] = joined
+        for name, value in (("dose", dose), ("time", time)):
+            if value is not None and self.fit_[f"{name}_key"] is not None:
+                predicted.obs[self.fit_[f"{name}_key"]] = value
+        predicted.uns["conditional_monge"] = {"treatment": treatment.label}
+        return predicted
+
+    def encode(self, adata: AnnData) -> np.ndarray:
+        """Return the latent coordinates of cells ``(cells, width)``."""
+        self._require_fitted()
+        names = set(map(str, adata.var_names))
+        missing = [name for name in self.features_ if name not in names]
+        if missing:
+            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            raise InputError(
+                f"adata lacks {len(missing)} of the {len(self.features_)} features that the map was "
+                f"fitted on: {shown}. Genes must carry the same names (symbols or Ensembl ids)."
+            )
+        return self.space_.encode(dense(adata[:, list(self.features_)]))
+
+    @torch.no_grad()
+    def transport(
+        self, coordinates: np.ndarray, treatment: Treatment, *, context: Any = None
+    ) -> np.ndarray:
+        """Return where latent coordinates ``(cells, width)`` go under a treatment."""
+        self._require_fitted()
+        encoding = self._encoding_with(context, treatment)
+        tokens, present = encoding.encode([treatment])
+        self.network_.eval()
+        cells = torch.from_numpy(np.ascontiguousarray(coordinates, dtype=np.float32))
+        moved = [self.network_(part[None], tokens, present)[0] for part in cells.split(65_536)]
+        return torch.cat(moved).numpy()
+
+    @property
+    def parameters(self) -> int:
+        """The number of trained numbers of the map."""
+        self._require_fitted()
+        return sum(tensor.numel() for tensor in self.network_.parameters())
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``map.safetensors`` and ``card.json`` into a folder."""
+        self._require_fitted()
+        saving.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> ConditionalMongeMap:
+        """Read a map that :meth:`save` wrote."""
+        return saving.load(cls, Path(folder))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        names = (
+            "hidden context_width pooling layer_norm epsilon_fit epsilon_gap gap_weight cost steps "
+            "batch_size conditions_per_step learning_rate weight_decay clip"
+        )
+        return {name: getattr(self, name) for name in names.split()}
+
+    def build(self, width: int) -> ConditionalPerturbationNetwork:
+        """Return an untrained network for cells of ``width`` coordinates."""
+        slices = self.encoding_.slices
+        widths = [self.context_width] + [1] * (len(slices) - 1) if slices else []
+        return ConditionalPerturbationNetwork(
+            width,
+            slices,
+            widths,
+            self.hidden,
+            pooling=self.pooling if slices else "none",
+            layer_norm=self.layer_norm,
+        )
+
+    def loss(self, network: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and its parts."""
+        mapped = network(batch["source"], batch["context"], batch["present"])
+        fit, gap = self._objective(batch["source"], mapped, batch["target"])
+        return fit + self.gap_weight * gap, {"fit": fit, "gap": gap}
+
+    def _train(self, latent: np.ndarray, screen: Screen, *, seed: int, **training: Any) -> None:
+        from axonal.training import cosine, train
+
+        batches = ConditionBatches(
+            torch.from_numpy(latent.astype(np.float32)),
+            screen,
+            *self.encoding_.encode(self.treatments_),
+            size=self.batch_size,
+            conditions=self.conditions_per_step,
+            seed=seed,
+        )
+        self._objective = self._resolved(latent, screen)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network_ = self.build(latent.shape[1])
+        self.history_ = train(
+            self.network_,
+            self.loss,
+            batches,
+            steps=self.steps,
+            optimizer=lambda parameters: torch.optim.AdamW(
+                parameters, lr=self.learning_rate, weight_decay=self.weight_decay
+            ),
+            schedule=cosine(self.steps, final=0.01) if self.steps > 1 else None,
+            clip=self.clip,
+            seed=seed,
+            **training,
+        )
+        self.network_.to("cpu").eval()
+
+    def _resolved(self, latent: np.ndarray, screen: Screen) -> MongeObjective:
+        """Return the objective with its entropies as numbers, warned of where they don't fit."""
+        rng = np.random.default_rng(0)
+        treated = np.concatenate(list(screen.treated.values()))
+        sides = [latent[rng.choice(rows, 256)] for rows in (screen.control, treated)]
+        between = np.linalg.norm(sides[0][:, None] - sides[1][None], axis=-1)
+        between = between**2 if self.cost == "sqeuclidean" else between
+        middle, mean = float(np.median(between)), float(between.mean())
+        numbers = {}
+        for name in ("epsilon_fit", "epsilon_gap"):
+            given = getattr(self, name)
+            numbers[name] = 0.05 * mean if given == "auto" else float(given)
+            exact = name == "epsilon_gap" and numbers[name] == 0
+            if self.gap_weight == 0 and name == "epsilon_gap":
+                continue
+            if not exact and numbers[name] < 1e-3 * middle:
+                warnings.warn(
+                    f"{name}={numbers[name]:g} is below a thousandth of the median cost "
+                    f"({middle:.3g}): Sinkhorn will be slow; scale the data, or take 'auto'.",
+                    stacklevel=4,
+                )
+            if numbers[name] > middle > 0:
+                warnings.warn(
+                    f"{name}={numbers[name]:g} is above the median cost ({middle:.3g}): the fit sees "
+                    "blurred populations; scale the data, or take 'auto'.",
+                    stacklevel=4,
+                )
+        return MongeObjective(gap_weight=self.gap_weight, cost=self.cost, **numbers)
+
+    def _encoding(
+        self, context: Any, dose_key: str | None, dose_scale: DoseScale, time_key: str | None
+    ) -> Encoding:
+        drugs = sorted({drug for treatment in self.treatments_ for drug in treatment.drugs})
+        if context is None and len(drugs) > 1:
+            raise InputError(
+                f"The screen has {len(drugs)} drugs ({', '.join(drugs[:3])} ...) and nothing tells "
+                "them apart: pass context=molecule_descriptors(...), a table, or 'learned'."
+            )
+        doses = [t.dose for t in self.treatments_ if t.dose is not None]
+        times = [t.time for t in self.treatments_ if t.time is not None]
+        return Encoding(
+            None if context is None else DrugContext.of(context, drugs),
+            dose=dose_scale if dose_key else None,
+            time="linear" if time_key else None,
+            dose_unit=max(map(abs, doses), default=1.0) or 1.0,
+            time_unit=max(map(abs, times), default=1.0) or 1.0,
+            pooled=self.pooling != "none",
+        )
+
+    def _encoding_with(self, context: Any, treatment: Treatment) -> Encoding:
+        if context is None:
+            return self.encoding_
+        if self.encoding_.context is None:
+            raise InputError("context: the map was fitted without one, so it cannot read it.")
+        from dataclasses import replace
+
+        new = DrugContext.of(context, treatment.drugs)
+        return replace(self.encoding_, context=self.encoding_.context.with_rows(new))
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise InputError("The map is not fitted yet: call fit, or load one.")
+
+
+def _training_cells(adata: AnnData, split_key: str | None) -> np.ndarray:
+    if split_key is None:
+        return np.ones(adata.n_obs, dtype=bool)
+    if split_key not in adata.obs:
+        from axonal.errors import nearest
+
+        raise InputError(
+            f"split_key: obs has no column {split_key!r}: {nearest(split_key, adata.obs.columns)}"
+        )
+    return (adata.obs[split_key].astype(str) == "train").to_numpy()
+
+
+def _check(model: ConditionalMongeMap) -> None:
+    for name in ("steps", "batch_size", "conditions_per_step", "context_width"):
+        value = getattr(model, name)
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} is a positive whole number, got {value!r}.")
+    for name in ("learning_rate", "epsilon_fit", "epsilon_gap"):
+        value = getattr(model, name)
+        lowest_allowed = name == "epsilon_gap"
+        if value == "auto" and name != "learning_rate":
+            continue
+        if isinstance(value, str) or value < 0 or (value == 0 and not lowest_allowed):
+            raise InputError(f"{name} is a positive number, got {value!r}.")
+    if model.gap_weight < 0:
+        raise InputError(f"gap_weight is not negative, got {model.gap_weight}.")
+    if model.pooling not in ("none", "mean", "attention"):
+        raise InputError(f"pooling: expected 'none', 'mean' or 'attention', got {model.pooling!r}.")
+    if model.cost not in ("euclidean", "sqeuclidean"):
+        raise InputError(f"cost: expected 'euclidean' or 'sqeuclidean', got {model.cost!r}.")
