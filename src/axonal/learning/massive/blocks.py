@@ -42,7 +42,7 @@ def layer_sites(
     blocks = block_sites(model) if sites is None else list(sites)
     if not blocks or not all(isinstance(site, Site) for site in blocks):
         raise InputError(f"sites: expected a list of Site objects in layer order, got {sites!r}.")
-    layers = {number: site for number, site in enumerate(blocks, start=1)}
+    layers = dict(enumerate(blocks, start=1))
     if embeddings:
         layers = {0: Site(blocks[0].path, "input"), **layers}
     return layers

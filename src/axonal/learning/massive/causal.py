@@ -82,7 +82,9 @@ def values_at(
             batch = row[None].to(next(model.parameters()).device)
             stream = record(model, batch, [site])[site][0]
             if max(channel for _, channel in places) >= stream.shape[-1]:
-                raise InputError(f"where: the stream has {stream.shape[-1]} channels, got {places}.")
+                raise InputError(
+                    f"where: the stream has {stream.shape[-1]} channels, got {places}."
+                )
             rows.append(torch.stack([stream[token, channel] for token, channel in places]))
     return torch.stack(rows).float().cpu()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,9 +163,11 @@ def _filled(model: nn.Module, weights: Mapping[str, Any], step: int) -> nn.Modul
 
 def _ordered(found: list[Checkpoint]) -> list[Checkpoint]:
     steps = [one.step for one in found]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         if after == before:
             raise InputError(f"The step {after} comes twice; keep one checkpoint for each step.")
         if after < before:
-            raise InputError(f"Checkpoints come in the order of their steps; {after} follows {before}.")
+            raise InputError(
+                f"Checkpoints come in the order of their steps; {after} follows {before}."
+            )
     return found

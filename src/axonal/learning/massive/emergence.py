@@ -77,7 +77,7 @@ class EmergenceFit:
 
     @property
     def regime(self) -> str:
-        """"early-peak", "log-increase", "decay", "trough" or "flat"."""
+        """ "early-peak", "log-increase", "decay", "trough" or "flat"."""
         return regime_of(self)
 
     @property

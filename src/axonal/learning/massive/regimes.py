@@ -1,8 +1,9 @@
 """Which way a layer's massive activations go: the two classes of the paper, and what else there is.
 
 The paper calls a layer *early-peak* when its peak lies in training, ``0 < t_peak <= T``, and
-*log-increase* when it still rises at the end. A curve that only falls is a *decay*; one with a
-minimum inside is a *trough*; one that a constant describes as well is *flat*.
+*log-increase* when it still rises at the end, be it after a dip that is smaller than the rise. A
+curve that only falls is a *decay*; one whose dip is larger than the rise after it is a *trough*; one
+that a constant describes as well is *flat*.
 """
 
 from __future__ import annotations
@@ -33,4 +34,7 @@ def regime_of(fit: EmergenceFit) -> str:
         return "early-peak" if peak <= end else "log-increase"
     if peak <= start:
         return "log-increase"
-    return "trough" if peak <= end else "decay"
+    if peak > end:
+        return "decay"
+    first, dip, last = (float(value) for value in fit.predict([start, peak, end]))
+    return "log-increase" if last - dip > first - dip else "trough"

@@ -71,11 +71,19 @@ class Separable:
     def residual_squares(self, theta: Array, time: Array, value: Array, weight: Array) -> Array:
         """Return the residual sum of squares at many points at once, ``(n, m) -> (n,)``."""
         design = self.columns(time, theta) * weight[:, None]
-        y = value * weight
-        q, r = np.linalg.qr(design)
-        kept = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
-        along = np.einsum("gnp,n->gp", q, y) * (kept > RANK * kept.max(-1, keepdims=True))
-        return y @ y - np.sum(along**2, axis=-1)
+        left = np.broadcast_to(value * weight, design.shape[:-1]).copy()
+        done: list[Array] = []
+        # Gram-Schmidt over all points of the grid at once, the last column (a constant) first.
+        for column in np.moveaxis(design, -1, 0)[::-1]:
+            size = np.linalg.norm(column, axis=-1, keepdims=True)
+            for unit in done:
+                column = column - unit * np.sum(unit * column, axis=-1, keepdims=True)
+            norm = np.linalg.norm(column, axis=-1, keepdims=True)
+            free = norm > RANK * size
+            unit = np.divide(column, norm, out=np.zeros_like(column), where=free)
+            left -= unit * np.sum(unit * left, axis=-1, keepdims=True)
+            done.append(unit)
+        return np.sum(left**2, axis=-1)
 
     def _polish(self, theta: Array, time: Array, value: Array, weight: Array) -> Array:
         from scipy.optimize import least_squares
@@ -87,7 +95,7 @@ class Separable:
             return self._residuals(at, time, value, weight)
 
         found = least_squares(
-            residuals, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=200
+            residuals, start, bounds=(low, high), xtol=1e-10, ftol=1e-10, gtol=1e-10, max_nfev=100
         )
         return found.x
 

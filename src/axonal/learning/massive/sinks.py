@@ -62,7 +62,9 @@ def sink_statistics(
     check_vocabulary(model, ids)
     paths = _attention_paths(model) if attention is None else list(attention)
     if not 0 <= token < int(mask.sum(-1).min()):
-        raise InputError(f"token: expected a position below {int(mask.sum(-1).min())}, got {token}.")
+        raise InputError(
+            f"token: expected a position below {int(mask.sum(-1).min())}, got {token}."
+        )
     sums: dict[int, Tensor] = {}
     with evaluating(model), _plain_attention(model), contextlib.ExitStack() as stack:
         for layer, path in enumerate(paths, start=1):

@@ -82,7 +82,9 @@ def track(
     return average(rows[rows["step"].isin(wanted)], aggregate)
 
 
-def _measure(kept: Table, checkpoint: Checkpoint, ids: Tensor, mask: Tensor, **options: Any) -> None:
+def _measure(
+    kept: Table, checkpoint: Checkpoint, ids: Tensor, mask: Tensor, **options: Any
+) -> None:
     loaded = checkpoint.load()
     try:
         kept.add(checkpoint.step, layer_statistics(loaded, ids, mask, **options))
