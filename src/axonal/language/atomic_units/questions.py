@@ -140,8 +140,8 @@ def sentiment(
     module: Any = require("vaderSentiment.vaderSentiment", "language")
     lexicon = module.SentimentIntensityAnalyzer().lexicon
     mild = {w: v for w, v in lexicon.items() if w.isalpha() and MILD[0] <= abs(v) <= MILD[1]}
-    good = [w for w, v in mild.items() if v > 0 and _is_short(tokenizer, w)]
-    bad = [w for w, v in mild.items() if v < 0 and _is_short(tokenizer, w)]
+    short = _short(tokenizer, list(mild))
+    good, bad = ([w for w in short if (mild[w] > 0) == positive] for positive in (True, False))
     good, bad = ([w[i] for i in rng.permutation(len(w))] for w in (good, bad))
     words = [word for pair in zip(good, bad, strict=False) for word in pair]
     rows = []
@@ -195,5 +195,8 @@ def _differ(tokenizer: Any, prompt: str, right: str, wrong: str) -> bool:
     return any(a != b for a, b in zip(one, other, strict=False))
 
 
-def _is_short(tokenizer: Any, word: str) -> bool:
-    return len(tokenizer(f"the {word}")["input_ids"]) <= len(tokenizer("the")["input_ids"]) + 2
+def _short(tokenizer: Any, words: list[str]) -> list[str]:
+    """Return the words of at most two tokens."""
+    longest = len(tokenizer("the")["input_ids"]) + 2
+    rows = tokenizer([f"the {word}" for word in words])["input_ids"]
+    return [word for word, row in zip(words, rows, strict=True) if len(row) <= longest]
