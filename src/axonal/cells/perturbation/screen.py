@@ -128,7 +128,8 @@ class Screen:
         if len(rows_of_control) < fewest:
             small = {control: len(rows_of_control), **small}
         if small:
-            listed = ", ".join(f"{label} ({count})" for label, count in small.items())
+            listed = ", ".join(f"{label} ({count})" for label, count in list(small.items())[:5])
+            listed += f" and {len(small) - 5} more" if len(small) > 5 else ""
             raise InputError(
                 f"Fewer than {fewest} cells in {listed}: leave these out, or lower fewest= knowing "
                 "that so few cells say little of a population."
