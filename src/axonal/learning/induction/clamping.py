@@ -108,7 +108,7 @@ class Clamped:
     def __exit__(self, *raised: object) -> None:
         self._stack.close()
 
-    def __call__(self, *args: Any, step: int | None = None, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, step: Any = None, **kwargs: Any) -> Any:
         """Call the model with the clamp in force, or with what of it holds at a training's step."""
         return self.through(self.model, *args, step=step, **kwargs)
 

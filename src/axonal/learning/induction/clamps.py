@@ -223,7 +223,11 @@ class Clamp:
         """Hold some heads, and rows, of a node ``(seeds, batch, heads, rows, ...)``."""
         rows = getattr(value, "rows", None) if rows is None else rows
         chosen = None if heads is None else as_heads(heads)
-        where = None if chosen is None and rows is None else Part(chosen, rows and tuple(rows))
+        where = (
+            None
+            if chosen is None and rows is None
+            else Part(chosen, None if rows is None else tuple(rows))
+        )
         return self.set(node, value, where)
 
     def ablate(self, layer: str, heads: HeadsLike | None = None) -> Clamp:

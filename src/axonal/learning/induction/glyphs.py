@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from axonal.errors import InputError
 
 #: Exemplars of a class, in this order.
-TYPEFACES = (
+TYPEFACES: tuple[dict[str, Any], ...] = (
     {"family": "DejaVu Sans"},
     {"family": "DejaVu Serif"},
     {"family": "DejaVu Sans Mono"},

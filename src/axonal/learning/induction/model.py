@@ -42,8 +42,6 @@ from torch.nn import functional
 
 from axonal.errors import InputError
 
-NODES = ("qk_input", "v_input", "q", "k", "v", "scores", "pattern", "heads", "out", "residual")
-
 _TRUNCATED = 0.87962566103423978  # standard deviation of a normal cut off at two of its own
 
 
@@ -182,23 +180,16 @@ class AttentionLayer(nn.Module):
         super().__init__()
         self.n_heads, self.last = heads, last
         self.norm = EnsembleNorm(seeds, width) if norm else nn.Identity()
-        for name in ("query", "key", "value", "output"):
-            self.add_module(name, EnsembleLinear(seeds, width, width))
-        for name in NODES:
-            self.add_module(name, nn.Identity())
+        self.query, self.key = (EnsembleLinear(seeds, width, width) for _ in range(2))
+        self.value, self.output = (EnsembleLinear(seeds, width, width) for _ in range(2))
+        self.qk_input, self.v_input = nn.Identity(), nn.Identity()
+        self.q, self.k, self.v = nn.Identity(), nn.Identity(), nn.Identity()
+        self.scores, self.pattern, self.heads = nn.Identity(), nn.Identity(), nn.Identity()
+        self.out, self.residual = nn.Identity(), nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the stream ``(seeds, batch, T, d)``; of the last layer its query row."""
-        to_match, to_move = self.qk_input(x), self.v_input(x)
-        normed = self.norm(to_match)
-        if to_move is not to_match:
-            asked, k, v = normed, self.key(normed), self.value(self.norm(to_move))
-        elif self.last:
-            asked, (k, v) = normed, _project(normed, self.key, self.value)
-        else:
-            asked, (q, k, v) = None, _project(normed, self.query, self.key, self.value)
-        if asked is not None:
-            q = self.query(asked[:, :, -1:] if self.last else asked)
+        q, k, v = self._projected(self.qk_input(x), self.v_input(x))
         turns = rotations(x.shape[2], q.shape[-1] // self.n_heads, q.device)
         q = self.q(rotate(self._split(q), turns[-q.shape[2] :]))
         k = self.k(rotate(self._split(k), turns))
@@ -209,6 +200,18 @@ class AttentionLayer(nn.Module):
         attended = self.heads(torch.matmul(pattern, v))
         out = self.out(self.output(attended.transpose(2, 3).flatten(-2)))
         return self.residual((x[:, :, -1:] if self.last else x) + out)
+
+    def _projected(self, to_match: Tensor, to_move: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, in one multiplication where they read the same."""
+        normed = self.norm(to_match)
+        if to_move is to_match and not self.last:
+            q, k, v = _project(normed, self.query, self.key, self.value)
+            return q, k, v
+        q = self.query(normed[:, :, -1:] if self.last else normed)
+        if to_move is not to_match:
+            return q, self.key(normed), self.value(self.norm(to_move))
+        k, v = _project(normed, self.key, self.value)
+        return q, k, v
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(2, 3)
@@ -276,8 +279,10 @@ def rotations(length: int, width: int, device: torch.device) -> Tensor:
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
     """Turn the neighbouring pairs of ``(..., T, width)`` by their positions (rotary embedding)."""
-    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(pairs * turns.to(pairs.dtype)).flatten(-2)
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    wide = (x.float() if half else x).unflatten(-1, (-1, 2)).contiguous()
+    turned = torch.view_as_real(torch.view_as_complex(wide) * turns.to(wide.dtype.to_complex()))
+    return turned.flatten(-2).to(x.dtype)
 
 
 @lru_cache(maxsize=16)

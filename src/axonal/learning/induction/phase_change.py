@@ -18,7 +18,7 @@ import numpy as np
 
 from axonal.errors import InputError
 
-FACTORS = ("a", "b", "c")
+FACTORS: tuple[str, ...] = ("a", "b", "c")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,17 @@ class PhaseChange:
     clamped_loss: np.ndarray
     parameters: dict[str, np.ndarray]
     truth: dict[str, np.ndarray]
+
+    @property
+    def plateau(self) -> np.ndarray:
+        """The loss of predicting zero, ``n_a* n_b* n_c* / (2 d^3)``, ``(repeats,)``."""
+        dim = self.truth["a"].shape[-1]
+        return np.prod([_square(self.truth[name]) for name in FACTORS], axis=0) / (2 * dim**3)
+
+    def learning_time(self, fraction: float = 0.1) -> np.ndarray:
+        """Return the first iteration with a loss below a fraction of the plateau; NaN if never."""
+        below = self.loss < fraction * self.plateau[:, None]
+        return np.where(below.any(axis=1), below.argmax(axis=1), np.nan)
 
 
 def rank_one_phase_change(

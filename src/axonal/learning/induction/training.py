@@ -160,11 +160,18 @@ def train(
     drawn = task.batches(batch_size, seed, None if streams is None else tuple(streams))
     names = tuple(evaluators) if evaluators is not None else task.evaluators
     held = {name: task.sample(name, evaluation_size) for name in names}
-    if folder is not None:
-        _write_card(Path(folder), {"batch_size": batch_size, "lr": lr, "clamp": describe(clamp)})
-    look = Observe(
-        "evaluation", _Evaluator(held, clamp, strength_at), every=max(1, steps // evaluations)
-    )
+    card = {"batch_size": batch_size, "lr": lr, "clamp": describe(clamp)}
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        _check_card(place, card)
+    evaluator = _Evaluator(held, clamp, strength_at)
+
+    def evaluation(model: nn.Module, step: int) -> dict[str, Any]:
+        if place is not None and not (place / CARD).is_file():
+            _write_card(place, card)
+        return evaluator(model, step)
+
+    look = Observe("evaluation", evaluation, every=max(1, steps // evaluations))
     snapshots = Snapshots(at=sorted(set(checkpoints)))
     with Clamped(model, clamp) as run:
         device = next(model.parameters()).device
@@ -235,19 +242,20 @@ def _describe(hold: Hold) -> str:
     return f"{hold.node} = {words}{where}{window}"
 
 
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    """Say in the folder what is trained; refuse one in which something else was."""
-    path = folder / CARD
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in card.items():
-            if found.get(name) != value:
-                raise InputError(
-                    f"{folder} holds a training with {name} {found.get(name)}, and this one has "
-                    f"{value}: give it a folder of its own."
-                )
+def _check_card(folder: Path, card: dict[str, Any]) -> None:
+    """Refuse a folder in which something else was trained."""
+    if not (folder / CARD).is_file():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".unfinished")
+    found = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    for name, value in card.items():
+        if found.get(name) != value:
+            raise InputError(
+                f"{folder} holds a training with {name} {found.get(name)}, and this one has {value}: "
+                "give it a folder of its own."
+            )
+
+
+def _write_card(folder: Path, card: dict[str, Any]) -> None:
+    draft = (folder / CARD).with_suffix(".unfinished")
     draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    draft.replace(folder / CARD)
