@@ -393,7 +393,7 @@ def organism(config: Config, session: Session) -> xr.Dataset:
     for column, growth in enumerate(growths):
         for repeat in range(config.repeats):
             one = Organism.grow(growth=growth, seed=session.seed_for(f"organism {repeat}"))
-            momentum = Momentum.of(*(one.activations(x) for x in (one.good, one.bad)))
+            momentum = Momentum.of(one.activations(one.good), one.activations(one.bad))
             for row, values in enumerate((momentum.score, momentum.mean_difference.abs())):
                 chosen = ranking(values)[: len(one.planted)]
                 precision[row, column, repeat] = one.precision(chosen)
