@@ -1,0 +1,149 @@
+"""The other way: give a behaviour back, bring it about, and notice that it was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from axonal.statistics import auc
+from axonal.studies.gaussian_transport_steering.comparison import calm, summary
+from axonal.studies.gaussian_transport_steering.last_token import LastTokens
+from axonal.studies.gaussian_transport_steering.model import Trial
+from axonal.transport import DriftMonitor
+
+if TYPE_CHECKING:
+    from axonal.language.models import LanguageModel
+
+WINDOW = 12
+"""Rows of a window of traffic."""
+
+
+def restore(trial: Trial, block: int) -> xr.Dataset:
+    """Undo the map at its own block, and repair what it did at a later one.
+
+    The repair is fitted on the moved activations of the fitted prompts and their own ones.
+    """
+    bench, best = trial.bench, trial.best
+    groups = list(bench.case.groups)
+    method = trial.chooser.method(best.name)
+    fitted = bench.fit(method, best.block)
+    x = bench.held_out.activations[best.block]
+    with calm():
+        back = fitted.inverse_transform(fitted.transform(x))
+    undone = bench.scores(bench.held_out.moved(best.block, back))
+    gap = max(float(np.abs(undone[g]["odds"] - bench.before[g]["odds"]).max()) for g in groups)
+    edits = {bench.sites.residual(best.block): fitted.edit()}
+    moved = bench.read_source.recorded(edits, block)
+    with calm():
+        repair = type(method)(**method.get_params()).fit(moved, bench.source[block])
+    repaired = bench.edited({**edits, bench.sites.residual(block): repair.edit()})
+    return xr.Dataset(
+        {
+            "undone_odds_gap": gap,
+            "restore_block": block,
+            **{
+                f"restored_{n}": ("group", values)
+                for n, values in summary(repaired, groups).items()
+            },
+        },
+        coords={"group": groups},
+    )
+
+
+def strengthen(trial: Trial, weaker: LanguageModel | None) -> xr.Dataset:
+    """Bring the behaviour about: in prompts that are answered, and in an organism taught less.
+
+    In the first the map goes from answered to declined prompts, in the second from the weaker
+    organism's activations to the organism's own, for the same prompts.
+    """
+    bench, best = trial.bench, trial.best
+    groups = list(bench.case.groups)
+    method = trial.chooser.method(best.name)
+    with calm():
+        other_way = type(method)(**method.get_params()).fit(
+            bench.target[best.block], bench.source[best.block]
+        )
+    found = {
+        f"provoked_{n}": ("group", v)
+        for n, v in summary(bench.moved(other_way, best.block), groups).items()
+    }
+    if weaker is not None:
+        fit = LastTokens(weaker, [*bench.case.source], [best.block])
+        held_out = LastTokens(weaker, [*bench.case.groups["source"]], [best.block])
+        with calm():
+            raised = type(method)(**method.get_params()).fit(
+                fit.activations[best.block], bench.source[best.block]
+            )
+        moved = held_out.moved(best.block, raised.transform(held_out.activations[best.block]))
+        for name, predicted in (("weak", held_out.log_probabilities), ("raised", moved)):
+            odds = bench.case.readout(predicted).cpu().numpy()
+            found |= {f"{name}_rate": ((), (odds > 0).mean()), f"{name}_odds": ((), odds.mean())}
+    return xr.Dataset(found, coords={"group": groups})
+
+
+def monitor(trial: Trial, rng: np.random.Generator, windows: int = 100) -> xr.Dataset:
+    """Tell transported prompts from ordinary traffic by their activations, where they were moved.
+
+    Ordinary traffic is declined and answered prompts in equal parts; the reference is the fitted
+    ones. Attacked traffic is the same with every declined prompt transported. Single rows are told
+    from all ordinary ones, and from the answered ones, among which the map puts them.
+    """
+    bench, best = trial.bench, trial.best
+    found: dict[str, Any] = {}
+    x = bench.held_out.activations[best.block]
+    source, target = x[bench.slices["source"]], x[bench.slices["target"]]
+    reference = torch.cat([bench.source[best.block], bench.target[best.block]])
+    guard = DriftMonitor(max(1, min(8, len(reference) - 3))).fit(reference)
+    for name in (best.name, "mean shift", "directional ablation", "Gaussian, full"):
+        fitted = bench.fit(trial.chooser.method(name), best.block)
+        with calm():
+            moved = fitted.transform(source)
+        found[name] = [
+            _area(guard.score(moved), guard.score(torch.cat([source, target]))),
+            _area(guard.score(moved), guard.score(target)),
+            _windows(guard, moved, source, target, windows, rng),
+        ]
+    return xr.Dataset(
+        {"area": (("monitored", "against"), np.array(list(found.values())))},
+        coords={
+            "monitored": ["transport", *list(found)[1:]],
+            "against": ["traffic", "answered", "windows"],
+        },
+    )
+
+
+def _windows(
+    guard: DriftMonitor,
+    moved: Tensor,
+    source: Tensor,
+    target: Tensor,
+    windows: int,
+    rng: np.random.Generator,
+) -> float:
+    """Area under the curve of whole windows of mixed traffic, by their distance to the reference."""
+
+    def distances(topic: Tensor) -> np.ndarray:
+        found = []
+        for _ in range(windows):
+            on = rng.integers(len(topic), size=WINDOW // 2)
+            off = rng.integers(len(target), size=WINDOW // 2)
+            found.append(guard.distance(torch.cat([topic[on], target[off]])))
+        return np.array(found)
+
+    return _area(distances(moved), distances(source))
+
+
+def _area(positives: Any, negatives: Any) -> float:
+    scores = np.concatenate([np.asarray(positives), np.asarray(negatives)])
+    return auc([1] * len(positives) + [0] * len(negatives), scores).value
+
+
+def later(blocks: Sequence[int], block: int, depth: int) -> int:
+    """Return a block to repair at: the next of those studied, or the last but one."""
+    after = [b for b in blocks if b > block]
+    return after[0] if after else min(block + 1, depth - 1)
