@@ -242,7 +242,7 @@ def test_a_users_files_are_cut_into_parts_that_share_nothing(tmp_path):
         paths[f"{name}_prompts"] = str(tmp_path / f"{name}.jsonl")
         lines = [json.dumps({"prompt": f"{name} number {i}"}) for i in range(12)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
-    settings = {**paths, "fit_prompts": 5, "validation_prompts": 3, "test_prompts": 4}
+    settings = {**paths, "fit_prompts": 6, "validation_prompts": 3, "test_prompts": 4}
     config = load(SLUG).configuration("smoke", **settings)
     drawn = pools.draw(config, 0, np.random.default_rng(0))
     parts = [drawn.source, drawn.validation, drawn.test_source]
@@ -300,7 +300,7 @@ def test_a_users_own_prompts_run_whole(tmp_path, smollm2):
         "target_prompts": str(tmp_path / "b.txt"),
         "blocks": (),
         "openings": ("No", "Sorry"),
-        "fit_prompts": 5,
+        "fit_prompts": 6,
     }
     run = run_study(load(SLUG), "smoke", settings, home=tmp_path / "runs")
     assert np.shape(run.measurements["change_by_depth"]["values"]) == (1, 4)

@@ -10,7 +10,6 @@ from axonal.transport.bures import (
 )
 from axonal.transport.costs import cost_matrix
 from axonal.transport.discrepancies import energy_distance, mmd, sliced_wasserstein
-from axonal.transport.drift import DriftMonitor
 from axonal.transport.estimator import AffineTransport
 from axonal.transport.exact import exact_transport
 from axonal.transport.family import family
@@ -19,6 +18,7 @@ from axonal.transport.gaps import monge_gap, sinkhorn_divergence
 from axonal.transport.gaussian import GaussianReport, GaussianTransport
 from axonal.transport.inverse import inverse_transport_loss, one_sided_plan, spread_loss
 from axonal.transport.leace import LEACE
+from axonal.transport.novelty import NoveltyDetector
 from axonal.transport.score import (
     denoising_score_matching,
     divergence,
@@ -39,13 +39,13 @@ __all__ = [
     "Coupling",
     "Diffusion",
     "DirectionalAblation",
-    "DriftMonitor",
     "EntropyProduction",
     "Gaussian",
     "GaussianReport",
     "GaussianTransport",
     "LinearDiffusion",
     "MeanShift",
+    "NoveltyDetector",
     "SmoothCoupling",
     "UnitMap",
     "UnitTransport",

@@ -10,17 +10,18 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from axonal.language.steering import DriftMonitor
 from axonal.statistics import auc
 from axonal.studies.gaussian_transport_steering.comparison import calm, summary
 from axonal.studies.gaussian_transport_steering.last_token import LastTokens
 from axonal.studies.gaussian_transport_steering.model import Trial
-from axonal.transport import DriftMonitor
+from axonal.transport import NoveltyDetector
 
 if TYPE_CHECKING:
     from axonal.language.models import LanguageModel
 
 WINDOW = 12
-"""Rows of a window of traffic."""
+"""Rows of a window of traffic, where there are enough for it."""
 
 
 def restore(trial: Trial, block: int) -> xr.Dataset:
@@ -98,15 +99,17 @@ def monitor(trial: Trial, rng: np.random.Generator, windows: int = 100) -> xr.Da
     x = bench.held_out.activations[best.block]
     source, target = x[bench.slices["source"]], x[bench.slices["target"]]
     reference = torch.cat([bench.source[best.block], bench.target[best.block]])
-    guard = DriftMonitor(max(1, min(8, len(reference) - 3))).fit(reference)
+    detector = NoveltyDetector(max(1, min(8, len(reference) - 3))).fit(reference)
+    window = max(3, min(WINDOW, len(reference) // 4))
+    watch = DriftMonitor(reference, window=window, seed=int(rng.integers(2**31)))
     for name in (best.name, "mean shift", "directional ablation", "Gaussian, full"):
         fitted = bench.fit(trial.chooser.method(name), best.block)
         with calm():
             moved = fitted.transform(source)
         found[name] = [
-            _area(guard.score(moved), guard.score(torch.cat([source, target]))),
-            _area(guard.score(moved), guard.score(target)),
-            _windows(guard, moved, source, target, windows, rng),
+            _area(detector.score(moved), detector.score(torch.cat([source, target]))),
+            _area(detector.score(moved), detector.score(target)),
+            _windows(watch, window, moved, source, target, windows, rng),
         ]
     return xr.Dataset(
         {"area": (("monitored", "against"), np.array(list(found.values())))},
@@ -118,7 +121,8 @@ def monitor(trial: Trial, rng: np.random.Generator, windows: int = 100) -> xr.Da
 
 
 def _windows(
-    guard: DriftMonitor,
+    watch: DriftMonitor,
+    window: int,
     moved: Tensor,
     source: Tensor,
     target: Tensor,
@@ -127,12 +131,14 @@ def _windows(
 ) -> float:
     """Area under the curve of whole windows of mixed traffic, by their distance to the reference."""
 
-    def distances(topic: Tensor) -> np.ndarray:
+    def distances(declined: Tensor) -> np.ndarray:
         found = []
         for _ in range(windows):
-            on = rng.integers(len(topic), size=WINDOW // 2)
-            off = rng.integers(len(target), size=WINDOW // 2)
-            found.append(guard.distance(torch.cat([topic[on], target[off]])))
+            on = rng.integers(len(declined), size=window // 2)
+            off = rng.integers(len(target), size=window - window // 2)
+            watch.reset()
+            drift = watch.update(torch.cat([declined[on], target[off]]))
+            found.append(np.nan if drift is None else drift.distance)
         return np.array(found)
 
     return _area(distances(moved), distances(source))

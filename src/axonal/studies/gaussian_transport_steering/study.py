@@ -145,7 +145,7 @@ study = Study(
             "components": (1, 2),
             "strengths": (1.0,),
             "resamples": 1,
-            "fit_prompts": 4,
+            "fit_prompts": 6,
             "validation_prompts": 2,
             "test_prompts": 4,
             "written_prompts": 1,

@@ -1,15 +1,15 @@
-r"""Has the population drifted? How far rows lie from a reference law, alone and as a window.
+r"""How unlike a reference population is a row? For rows that were moved to look ordinary.
 
-A monitor remembers the normal law of ordinary rows in their principal directions, and how much is
-left outside these. A single row is scored by
+A detector remembers the mean of ordinary rows, their variances along their principal directions, and
+how much is left outside of these. A row is scored by
 
 .. math:: s(x) = \lVert \Sigma_k^{-1/2} P^\top (x - \mu) \rVert^2 + \lVert x - \mu - PP^\top(x - \mu)
    \rVert^2 / \sigma^2
 
 (Mahalanobis distance, with one variance for all that is outside: the log-likelihood of
-probabilistic principal components), and a window of rows by the Wasserstein-2 distance between its
-own normal law and the reference. A row that was moved in a few directions keeps the rest of what it
-was, which rows that came there by themselves do not have: that is what the first one sees.
+probabilistic principal components, Tipping & Bishop 1999). A row that was moved in a few directions
+keeps the rest of what it was, which rows that came there by themselves do not have. What whole
+windows of rows tell is in :class:`axonal.language.steering.DriftMonitor`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from torch import Tensor
 
 from axonal.errors import InputError
 from axonal.transport.arrays import Array, tensor_of
-from axonal.transport.bures import Gaussian, wasserstein
 
 
-class DriftMonitor:
-    """Score rows, or windows of rows, by how unlike a reference population they are.
+class NoveltyDetector:
+    """Score rows by how unlike a reference population they are.
 
     Parameters
     ----------
@@ -36,15 +35,15 @@ class DriftMonitor:
     ----------
     mean_, basis_
         Of the reference: ``(units,)`` and ``(units, k)``.
-    law_
-        The reference's normal law within the directions.
+    variances_
+        The reference's along the directions, ``(k,)``.
     left_
         The variance outside of them, of one unit.
     """
 
     mean_: Tensor
     basis_: Tensor
-    law_: Gaussian
+    variances_: Tensor
     left_: float
 
     def __init__(self, n_components: int = 8) -> None:
@@ -74,8 +73,7 @@ class DriftMonitor:
             )
         self.basis_ = axes[: self.n_components].mT
         self.left_ = float(left)
-        zero = torch.zeros(self.n_components, dtype=x.dtype, device=x.device)
-        self.law_ = Gaussian(zero, variances[: self.n_components].diag())
+        self.variances_ = variances[: self.n_components]
         return self
 
     def score(self, rows: Array) -> Any:
@@ -83,26 +81,16 @@ class DriftMonitor:
         x, kind = self._rows(rows)
         inside = x @ self.basis_
         outside = x - inside @ self.basis_.mT
-        variances = self.law_.covariance.diagonal()
-        return kind.back(
-            (inside.square() / variances).sum(-1) + outside.square().sum(-1) / self.left_
-        )
-
-    def distance(self, window: Array) -> float:
-        """Return the Wasserstein-2 distance of a window's normal law to the reference's."""
-        x, _ = self._rows(window)
-        if len(x) < 2:
-            raise InputError(f"window: expected at least 2 rows, got {len(x)}.")
-        law = Gaussian.of(x @ self.basis_, shrinkage="ledoit-wolf")
-        return float(wasserstein(law, self.law_))
+        scores = (inside.square() / self.variances_).sum(-1) + outside.square().sum(-1) / self.left_
+        return kind.back(scores)
 
     def _rows(self, rows: Array) -> tuple[Tensor, Any]:
         if not hasattr(self, "mean_"):
-            raise InputError("This DriftMonitor is not fitted: call fit first.")
+            raise InputError("This NoveltyDetector is not fitted: call fit first.")
         x, kind = tensor_of(rows, "rows")
         if x.ndim != 2 or x.shape[-1] != len(self.mean_):
             raise InputError(
-                f"rows: this monitor was fitted on {len(self.mean_)} units, but shape "
+                f"rows: this detector was fitted on {len(self.mean_)} units, but shape "
                 f"{tuple(x.shape)} came."
             )
         return x.double() - self.mean_.to(x.device), kind
