@@ -8,7 +8,6 @@ import warnings
 import pytest
 import torch
 import transformers
-from steering_models import tiny
 from unit_models import fresh, random_momentum, some_choices, some_pairs
 
 from axonal.activations import Site
@@ -34,6 +33,7 @@ from axonal.language.atomic_units import (
 )
 from axonal.language.atomic_units.organism import Organism
 from axonal.language.atomic_units.overflow import check_finite
+from steering_models import tiny
 
 
 def columns(count):

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from steering_models import tiny
 from unit_models import SITES, fresh, normal, random_momentum, some_pairs
 
 from axonal.language.atomic_units import (
@@ -21,6 +20,7 @@ from axonal.language.atomic_units import (
 )
 from axonal.language.atomic_units.organism import Organism
 from axonal.language.atomic_units.ranking import ranking
+from steering_models import tiny
 
 COUNTS = ("positive", "negative")
 
@@ -145,6 +145,11 @@ def test_the_best_score_of_noise_is_what_noise_gives():
 def test_equal_scores_keep_the_order_of_layers_and_then_of_units():
     values = torch.tensor([[0.5, 0.9, 0.5], [0.9, 0.5, 0.7]])
     assert ranking(values).tolist() == [1, 3, 5, 0, 2, 4]
+
+
+def test_many_equal_scores_keep_their_order_too():
+    order = ranking(torch.full((30, 576), 0.7))
+    assert torch.equal(order, torch.arange(30 * 576))
 
 
 def test_the_best_units_are_nested_in_their_number():

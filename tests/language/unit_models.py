@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 
 import torch
-from steering_models import NEGATIVE, POSITIVE, tiny
 from torch import Tensor
 
 from axonal.language.atomic_units import Choices, ContrastivePairs, Momentum
 from axonal.language.models import LanguageModel
+from steering_models import NEGATIVE, POSITIVE, tiny
 
 SITES = ("attention", "mlp_out", "down_proj_in", "layer")
 
@@ -17,7 +17,12 @@ SITES = ("attention", "mlp_out", "down_proj_in", "layer")
 def fresh(family: str = "llama", dtype: torch.dtype = torch.float32) -> LanguageModel:
     """Return a small model of one's own, that may be changed."""
     one = tiny(family)
-    return LanguageModel(copy.deepcopy(one.model).to(dtype), one.tokenizer, one.name, None)
+    model = copy.deepcopy(one.model)
+    generator = torch.Generator().manual_seed(7)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return LanguageModel(model.to(dtype), one.tokenizer, one.name, None)
 
 
 def some_pairs() -> ContrastivePairs:

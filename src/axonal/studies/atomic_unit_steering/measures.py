@@ -392,7 +392,8 @@ def organism(config: Config, session: Session) -> xr.Dataset:
     precision = np.empty((2, len(growths), config.repeats))
     for column, growth in enumerate(growths):
         for repeat in range(config.repeats):
-            one = Organism.grow(growth=growth, seed=session.seed_for(f"organism {repeat}"))
+            seed = session.seed_for(f"organism {repeat}")
+            one = Organism.grow(units=config.organism_units, growth=growth, seed=seed)
             momentum = Momentum.of(one.activations(one.good), one.activations(one.bad))
             for row, values in enumerate((momentum.score, momentum.mean_difference.abs())):
                 chosen = ranking(values)[: len(one.planted)]

@@ -81,6 +81,7 @@ class Config(StudyConfig):
     law_groups: int = Field(4, ge=2, description="groups of units whose token laws are followed")
     law_units: int = Field(3, ge=2, description="units a group")
     law_prompts: PositiveInt = Field(2, description="prompts that token laws are averaged over")
+    organism_units: int = Field(1000, ge=20, description="units a layer of the planted organism")
     cost_rounds: PositiveInt = Field(3, description="timed calls of which the quickest counts")
 
 
@@ -114,7 +115,7 @@ study = Study(
             "test": 8,
             "repeats": 2,
             "sites": ("attention",),
-            "k": (1, 8),
+            "k": (8,),
             "alpha": (8.0,),
             "alpha_everywhere": (0.1,),
             "random_draws": 1,
@@ -134,6 +135,7 @@ study = Study(
             "law_groups": 2,
             "law_units": 2,
             "law_prompts": 1,
+            "organism_units": 200,
             "cost_rounds": 1,
         },
         "full": {
