@@ -12,6 +12,7 @@ from axonal.language.resistance.controls import matched_random_latents
 from axonal.language.resistance.detectors import (
     Contrast,
     Detectors,
+    activity,
     contrast,
     derangement,
     find_detectors,
@@ -31,6 +32,7 @@ from axonal.language.resistance.steering import (
     steering_edits,
     steering_site,
 )
+from axonal.language.resistance.thresholds import boost_levels, calibrate_boosts
 from axonal.language.resistance.time_course import compare_samples, time_course
 from axonal.language.resistance.trials import (
     Plan,
@@ -62,7 +64,10 @@ __all__ = [
     "Threshold",
     "Trial",
     "ablate",
+    "activity",
+    "boost_levels",
     "calibrate",
+    "calibrate_boosts",
     "calibrate_together",
     "compare_samples",
     "concrete_latents",

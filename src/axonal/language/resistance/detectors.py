@@ -140,11 +140,38 @@ def contrast(
         raise InputError(f"{len(prompts)} prompts need as many answers, got {len(answers)}.")
     site = steering_site(language_model, sae, site, allow_site_mismatch=allow_site_mismatch)
     order = derangement(len(prompts), seed)
-    pairs = [*zip(prompts, answers, strict=True)]
+    pairs: list[tuple[str, str | None]] = [*zip(prompts, answers, strict=True)]
     pairs += [(prompt, answers[other]) for prompt, other in zip(prompts, order, strict=True)]
+    every = activity(language_model, sae, pairs, site=site, pool=pool, batch=batch)
+    return Contrast(every[: len(prompts)], every[len(prompts) :], tuple(prompts))
+
+
+def activity(
+    language_model: LanguageModel,
+    sae: SparseAutoencoder,
+    conversations: Sequence[tuple[str, str | None]],
+    *,
+    site: Site | None = None,
+    pool: Literal["all", "answer"] = "all",
+    batch: int = 8,
+) -> NDArray[np.float64]:
+    """Return the largest activation of each latent in each conversation, ``(conversations, latents)``.
+
+    Parameters
+    ----------
+    language_model, sae, site
+        Whose latents, and where; None is where the dictionary was trained.
+    conversations
+        Question and answer, or question and None.
+    pool
+        All tokens, or those of the answer.
+    batch
+        Conversations a forward pass.
+    """
+    site = site or sae.site_in(language_model.model)
     pooled = []
-    for start in range(0, len(pairs), batch):
-        part = [conversation(language_model, *pair) for pair in pairs[start : start + batch]]
+    for start in range(0, len(conversations), batch):
+        part = [conversation(language_model, *one) for one in conversations[start : start + batch]]
         ids, mask = padded([row for row, _ in part], padding(language_model))
         kept = mask.bool()
         for number, (_, length) in enumerate(part):
@@ -154,8 +181,7 @@ def contrast(
         latents = sae.encode(record(language_model.model, inputs, [site])[site].float()).cpu()
         latents = latents.masked_fill(~kept.unsqueeze(-1), 0)
         pooled.append(latents.max(dim=1).values.double())
-    every = torch.cat(pooled).numpy()
-    return Contrast(every[: len(prompts)], every[len(prompts) :], tuple(prompts))
+    return torch.cat(pooled).numpy()
 
 
 def find_detectors(
