@@ -105,6 +105,17 @@ def test_a_killed_training_goes_on_and_its_folder_draws_it(tmp_path):
         small_multiples({})
 
 
+def test_a_training_ends_when_every_member_has_learnt():
+    task = small_task()
+    settings = {**QUICK, "sequences": 3200, "evaluations": 50, "clamp": subcircuit("match", head=1)}
+    run = train(small_model(), task, until=1.2, **settings)
+    assert run.history.stopped_early
+    assert (run.observed("train_loss")[-4:] < 1.2).all()
+    assert (run.observed("train_loss")[-6] >= 1.2).any()
+    with pytest.raises(InputError, match="until"):
+        train(small_model(), task, until=1.2, evaluators=(), **settings)
+
+
 class Single(nn.Module):
     """A user's model: no ensemble, its own names."""
 

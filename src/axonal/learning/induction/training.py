@@ -23,7 +23,7 @@ from axonal.learning.induction.evaluation import (
     strength_of,
 )
 from axonal.learning.induction.task import Batch, FewShotTask
-from axonal.training import History, Observe, Snapshots
+from axonal.training import History, Observe, Patience, Snapshots
 from axonal.training import train as train_model
 
 CARD = "induction.json"
@@ -101,6 +101,7 @@ def train(
     evaluations: int = 50,
     evaluators: Sequence[str] | None = None,
     evaluation_size: int = 512,
+    until: float | None = None,
     strength_at: str | None = "layer2.pattern",
     checkpoints: Sequence[int] = (),
     folder: Path | str | None = None,
@@ -137,6 +138,8 @@ def train(
         On which sequences; by default all that the task has.
     evaluation_size
         How many of each.
+    until
+        Ends the training a few evaluations after every member's train loss is below this.
     strength_at
         The node whose induction strengths are measured at each evaluation; None for no such node.
     checkpoints
@@ -164,7 +167,9 @@ def train(
     place = None if folder is None else Path(folder)
     if place is not None:
         _check_card(place, card)
-    evaluator = _Evaluator(held, clamp, strength_at)
+    if until is not None and "train" not in held:
+        raise InputError("until= looks at the train loss: keep 'train' among the evaluators.")
+    evaluator = _Evaluator(held, clamp, strength_at, until)
 
     def evaluation(model: nn.Module, step: int) -> dict[str, Any]:
         if place is not None and not (place / CARD).is_file():
@@ -191,6 +196,7 @@ def train(
             steps=steps,
             optimizer=lambda parameters: torch.optim.Adam(parameters, lr=lr, fused=True),
             observers=[look, snapshots] if checkpoints else [look],
+            patience=None if until is None else Patience("evaluation", "waiting", checks=4),
             folder=folder,
             checkpoint_every=checkpoint_every,
             seed=seed,
@@ -206,6 +212,7 @@ class _Evaluator:
     held: dict[str, Batch]
     clamp: Clamp
     strength_at: str | None
+    until: float | None = None
 
     def __call__(self, model: nn.Module, step: int) -> dict[str, Any]:
         now = Clamp(self.clamp.at(step))
@@ -213,6 +220,9 @@ class _Evaluator:
         for name, batch in self.held.items():
             measured = evaluate(model, batch, now)
             found[f"{name}_loss"], found[f"{name}_accuracy"] = measured.loss, measured.accuracy
+        if self.until is not None:  # falls as long as there is a member to wait for, then stalls
+            waits = bool((found["train_loss"] >= self.until).any())
+            found["waiting"] = -step if waits else 0
         if self.strength_at is not None and self.held:
             batch = next(iter(self.held.values()))
             device = next(model.parameters()).device
