@@ -1,0 +1,183 @@
+"""From what was found to measurements, and the words a reader needs beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from axonal.lab import Session
+    from axonal.studies.endogenous_steering_resistance.config import Config
+
+SHARE = (0.0, 1.0)
+
+
+def record(
+    session: Session,
+    roots: xr.Dataset,
+    toys: Sequence[xr.Dataset],
+    model: xr.Dataset,
+) -> None:
+    """Record every measurement; a repeat is an organism, or a latent of the model."""
+    session.measure("bisection_step_error", abs(float(roots["step"]) - 12), exact=True)
+    session.measure("bisection_line_error", abs(float(roots["line"]) - 14), exact=True)
+    session.measure("bisection_noisy", roots["noisy"].to_numpy())
+    for name, condition in {
+        "steered": "steered",
+        "unsteered": "unsteered",
+        "ablated": "detectors x0",
+        "halved": "detectors x0.5",
+        "doubled": "detectors x2",
+        "quadrupled": "detectors x4",
+    }.items():
+        for rate in ("multi", "resistance"):
+            values = [at(toy, condition, rate) for toy in toys]
+            session.measure(f"toy_{rate}_{name}", values, bounds=SHARE)
+    random = [np.mean([at(toy, f"random {i + 1}", "multi") for i in range(3)]) for toy in toys]
+    session.measure("toy_multi_random", random, bounds=SHARE)
+    session.measure(
+        "toy_resistance_random",
+        [np.mean([at(toy, f"random {i + 1}", "resistance") for i in range(3)]) for toy in toys],
+        bounds=SHARE,
+    )
+    steered = np.array([at(toy, "steered", "multi") for toy in toys])
+    session.measure("toy_multi_random_over_steered", np.array(random) / np.maximum(steered, 1e-9))
+    session.measure(
+        "toy_first_score", [at(toy, "steered", "first_score") for toy in toys], "points"
+    )
+    session.measure(
+        "toy_first_score_ablated",
+        [at(toy, "detectors x0", "first_score") for toy in toys],
+        "points",
+    )
+    session.measure(
+        "toy_first_score_random",
+        [np.mean([at(toy, f"random {i + 1}", "first_score") for i in range(3)]) for toy in toys],
+        "points",
+    )
+    for rate in ("multi", "resistance"):
+        session.measure(
+            f"toy_{rate}_by_boost",
+            np.stack([toy["sweep"].sel(rate=rate).to_numpy() for toy in toys]),
+            along=toys[0]["deviation"].to_numpy(),
+            along_name="deviations from the mean threshold",
+            bounds=SHARE,
+        )
+    ratios = toys[0]["ratio"].to_numpy()
+    session.measure(
+        "toy_multi_by_ratio",
+        np.stack([toy["teaching"].sel(rate="multi").to_numpy() for toy in toys]),
+        along=ratios,
+        along_name="share of corrections",
+        bounds=SHARE,
+    )
+    taught = [ratio for ratio in ratios if ratio > 0]
+    session.measure(
+        "toy_multi_untaught", [_taught(toy, 0.0, "multi") for toy in toys], bounds=SHARE
+    )
+    for words, ratio in (("least", min(taught)), ("most", max(taught))):
+        values = [_taught(toy, ratio, "multi") for toy in toys]
+        session.measure(f"toy_multi_{words}_taught", values, bounds=SHARE)
+    change = [
+        _taught(toy, max(taught), "improvement") - _taught(toy, min(taught), "improvement")
+        for toy in toys
+    ]
+    session.measure("toy_improvement_change", change)
+    for name, segment in {
+        "off_topic": "off topic",
+        "after": "after",
+        "baseline": "baseline",
+    }.items():
+        values = [float(toy["drift"].sel(segment=segment)) for toy in toys]
+        session.measure(f"toy_detectors_{name}", values)
+    session.measure("model_multi_upper", model.attrs["multi_upper"], exact=True, bounds=SHARE)
+    session.measure("model_first_score", model["first_by_latent"].to_numpy(), "points")
+    session.measure("model_explained", model.attrs["explained"], exact=True)
+    counts = model["trials"].to_numpy()
+    compared = {
+        "multi": "steered",
+        "multi_ablated": "detectors ablated",
+        "multi_random": "random ablated",
+        "multi_asked": "asked to resist",
+    }
+    for name, condition in compared.items():
+        value = float(model["multi"].sel(condition=condition))
+        session.measure(f"model_{name}", value, bounds=SHARE)
+    session.measure("model_multi_compared", float(model["multi"].sel(condition="steered")))
+    session.measure("model_resistance", float(model["resistance"].sel(condition="steered")))
+    base = float(model["multi"].sel(condition="steered"))
+    if base > 0:
+        session.measure(
+            "model_multi_asked_over_steered",
+            float(model["multi"].sel(condition="asked to resist")) / base,
+        )
+    session.measure("model_trials", float(counts[0]), exact=True)
+    session.measure("judge_agreement", model.attrs["agreement"], bounds=SHARE)
+
+
+def at(toy: xr.Dataset, condition: str, rate: str) -> float:
+    """Return one rate of one condition."""
+    return float(toy["rates"].sel(condition=condition, rate=rate))
+
+
+def _taught(toy: xr.Dataset, ratio: float, rate: str) -> float:
+    return float(toy["teaching"].sel(ratio=ratio, rate=rate))
+
+
+def notes(session: Session, config: Config, toys: Sequence[xr.Dataset], model: xr.Dataset) -> None:
+    """Say what a reader must know to read the numbers."""
+    session.note(
+        "The authors' own repository shows how much hangs on choices: an earlier draft there reports "
+        "a reduction of 54 % with 25 latents chosen by separability, steering at layer 50 and a "
+        "target of 50, and a note says that ablating random latents, too, raised first-attempt "
+        "scores (69 against 50). The effect depends on selection rule, layer and calibration."
+    )
+    described = "; ".join(
+        f"organism {number + 1}: {toy.attrs['found_by_silent']} silent, {toy.attrs['found_by_auc']} by "
+        f"AUC (best {toy.attrs['best_auc']:.2f}), {toy.attrs['detectors']} by difference"
+        for number, toy in enumerate(toys)
+    )
+    session.note(
+        f"Off-topic detectors were chosen on questions that no trial asks. Each rule found: {described}. "
+        "The difference rule's are ablated, as the paper's contrastive search is one of differences."
+    )
+    session.note(
+        "In the organism drift, correction and judge are ours, so the truth is known; that it learns "
+        "to come back shows what the method detects and nothing about why large models do."
+    )
+    first, random, ablated = (
+        np.mean([at(toy, condition, "first_score") for toy in toys])
+        for condition in ("steered", "random 1", "detectors x0")
+    )
+    session.note(
+        f"First attempts of the organisms score {first:.0f} steered, {ablated:.0f} with detectors "
+        f"ablated and {random:.0f} with random latents ablated, at the same boosts."
+    )
+    attrs = model.attrs
+    session.note(
+        f"{config.model}: {attrs['reached']} of {attrs['asked']} boosts were bracketed; the dictionary "
+        f"explains {100 * attrs['explained']:.0f} % of the variance of its answers with "
+        f"{attrs['active']:.0f} active latents; {attrs['unsteered_restarts']} of "
+        f"{attrs['unsteered_answers']} unsteered answers start over."
+    )
+    session.note(
+        "Resistance, its detectors and the meta-prompt cannot be tested on a model that does not "
+        "resist; what was measured on it is an upper bound. Trials of one latent are not independent, "
+        "so the bound is on the generous side."
+    )
+    if config.judge_model is None:
+        session.note(
+            "The judge is local: restart phrases part attempts, sentence similarity scores them "
+            f"(matched and shuffled answers are {attrs['separation']:.1f} standard deviations apart). "
+            f"A narrower list of phrases agrees with it on {100 * attrs['agreement']:.0f} % of trials."
+        )
+    paired = json.loads(attrs["mcnemar"])
+    session.note(
+        "McNemar's p against the steered trials they replay: "
+        + ", ".join(f"{name} {p:.2g}" for name, p in paired.items())
+        + "."
+    )
