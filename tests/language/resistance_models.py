@@ -23,13 +23,12 @@ def tiny(family: str = "llama", *, chat: bool = False, double: bool = False) -> 
     held = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, "<pad>"))
     held.pre_tokenizer = WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=held, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+        tokenizer_object=held, pad_token="<pad>", bos_token="<s>"
     )
     if chat:
         tokenizer.chat_template = "{% for m in messages %}<s> {{ m['content'] }} w3{% endfor %}"
     model = build(family)
     model.generation_config.eos_token_id = None
-    tokenizer.eos_token = "</s>"
     return LanguageModel(model.double() if double else model, tokenizer, "tiny", None)
 
 

@@ -58,14 +58,14 @@ def test_the_same_seed_trains_the_same_dictionary_also_when_it_was_interrupted(p
     options = {"k": 3, "batch": 128, "seed": 5}
     whole, _ = train_dictionary(rows, 32, steps=6, **options)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(done: int, total: int) -> None:
         if done == 4:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train_dictionary(rows, 32, steps=6, folder=tmp_path / "run", progress=kill, **options)
     again, _ = train_dictionary(rows, 32, steps=6, folder=tmp_path / "run", **options)
     assert torch.equal(whole.dictionary.encoder, again.dictionary.encoder)

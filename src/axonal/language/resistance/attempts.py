@@ -37,6 +37,7 @@ _QUOTED = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _WORD = re.compile(r"\w+")
+_ENDS_SENTENCE = re.compile(r"[.!?:;\n]")
 _STARTS_SENTENCE = re.compile(r"(?:^|[.!?:;\n—…)\]*-])[\s*_>\"”]*$")
 
 
@@ -67,15 +68,18 @@ class AttemptRule:
         pattern: re.Pattern[str] = self._pattern  # pyright: ignore[reportAttributeAccessIssue]
         quoted = [match.span() for match in _QUOTED.finditer(text)]
         starts: list[int] = []
-        content = 0  # where the words of the attempt under way begin, after its restart
+        content = 0  # where the words of the attempt under way begin: after its restart's sentence
+        after = 0
         for match in pattern.finditer(text):
             inside = any(low <= match.start() < high for low, high in quoted)
             if inside or not _STARTS_SENTENCE.search(text[: match.start()][-6:]):
                 continue
             if self._words(text[content : match.start()]) >= self.least_words:
                 starts.append(match.start())
-            content = match.end()
-        if starts and self._words(text[content:]) < self.least_words:
+            after = match.end()
+            ends = _ENDS_SENTENCE.search(text, after)
+            content = ends.end() if ends else len(text)
+        if starts and self._words(text[after:]) < self.least_words:
             starts.pop()  # cut off before anything was attempted
         return starts
 

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from axonal.language.models import LanguageModel
 from axonal.language.resistance import Attempt, Judgement, Response
+from axonal.language.resistance.teaching import IGNORED, masked_loss
 from axonal.training import cosine, train
 
 PAD, BEGIN, END, ASK, AGAIN = "<pad>", "<s>", "</s>", "?", "again"
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,6 @@ def build(language: ToyLanguage, *, width: int, blocks: int, seed: int) -> Langu
         torch.manual_seed(seed)
         model: Any = transformers.LlamaForCausalLM(config)
     return LanguageModel(model.eval(), language.tokenizer(), "toy organism", None)
-
-
-def masked_loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    """Return the cross-entropy of the next token where a label says so."""
-    return model(**batch).loss
 
 
 def teach(
