@@ -8,7 +8,6 @@ a combination are a set of tokens.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -88,24 +87,20 @@ class Encoding:
         ]
         if self.context is None:
             return [np.array(numbers, dtype=float)]
-        drugs = [d for d in treatment.drugs if self._known(d, treatment)]
-        if not drugs:
-            drugs = list(treatment.drugs)  # the error of the first one says what to do
+        skipped = self._skipped(treatment)
+        drugs = [drug for drug in treatment.drugs if drug not in skipped]
         return [np.concatenate([self.context.row(drug, treatment.dose), numbers]) for drug in drugs]
 
-    def _known(self, drug: str, treatment: Treatment) -> bool:
-        """Skip drugs of a combination that were never measured alone, where effects are embedded."""
-        assert self.context is not None
-        if self.context.source != "effect" or not self.pooled or len(treatment.drugs) == 1:
-            return True
-        known = self.context.has(drug, treatment.dose)
-        if not known:
-            warnings.warn(
-                f"{drug} has no effect embedding (it was not measured alone): {treatment.label} is "
-                "described by its other drugs.",
-                stacklevel=2,
-            )
-        return known
+    def skipped(self, treatments: Sequence[Treatment]) -> list[str]:
+        """Return drugs of combinations that are left out, as they were never measured alone."""
+        return sorted({drug for treatment in treatments for drug in self._skipped(treatment)})
+
+    def _skipped(self, treatment: Treatment) -> tuple[str, ...]:
+        context = self.context
+        if context is None or context.source != "effect" or not self.pooled:
+            return ()
+        unknown = tuple(d for d in treatment.drugs if not context.has(d, treatment.dose))
+        return () if len(unknown) == len(treatment.drugs) else unknown  # the error says what to do
 
 
 def _scaled(

@@ -28,7 +28,14 @@ from axonal.cells.perturbation.encoding import DoseScale, Encoding
 from axonal.cells.perturbation.latent import LatentSpace
 from axonal.cells.perturbation.network import ConditionalPerturbationNetwork, Pooling
 from axonal.cells.perturbation.objective import MongeObjective
-from axonal.cells.perturbation.screen import Screen, Treatment, dense, finite, warn_of_counts
+from axonal.cells.perturbation.screen import (
+    Screen,
+    Treatment,
+    dense,
+    finite,
+    plain,
+    warn_of_counts,
+)
 from axonal.cells.perturbation.spaces import space_of
 from axonal.errors import InputError
 from axonal.transport.costs import Cost
@@ -191,6 +198,7 @@ class ConditionalMongeMap:
         latent = finite(self.space_.encode(cells), "the latent space")
         self.treatments_ = tuple(screen.treated)
         self.encoding_ = self._encoding(context, dose_key, dose_scale, time_key)
+        _warn_of_skipped(self.encoding_, self.treatments_)
         self.fit_ = {
             "perturbation_key": perturbation_key,
             "control": control,
@@ -252,15 +260,18 @@ class ConditionalMongeMap:
                     "tell drugs apart."
                 )
         treatment = Treatment(drugs, dose, time)
+        _warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
         predicted = anndata.AnnData(
             self.space_.decode(coordinates),
-            obs=adata.obs.copy(),
-            var=adata.var.loc[list(self.features_)].copy(),
+            obs=plain(adata.obs),
+            var=plain(adata.var.loc[list(self.features_)]),
             obsm={"X_latent": coordinates},
         )
         joined = (self.fit_["separator"] or "+").join(treatment.drugs)
-        predicted.obs[self.fit_["perturbation_key"]] = joined
+        predicted.obs[self.fit_["perturbation_key"]] = np.array(
+            [joined] * adata.n_obs, dtype=object
+        )
         for name, value in (("dose", dose), ("time", time)):
             if value is not None and self.fit_[f"{name}_key"] is not None:
                 predicted.obs[self.fit_[f"{name}_key"]] = value
@@ -428,6 +439,15 @@ class ConditionalMongeMap:
     def _require_fitted(self) -> None:
         if not hasattr(self, "network_"):
             raise InputError("The map is not fitted yet: call fit, or load one.")
+
+
+def _warn_of_skipped(encoding: Encoding, treatments: Sequence[Treatment]) -> None:
+    if skipped := encoding.skipped(treatments):
+        warnings.warn(
+            f"{', '.join(skipped)} have no effect vector (not measured alone): combinations with them "
+            "are described by their other drugs.",
+            stacklevel=3,
+        )
 
 
 def _training_cells(adata: AnnData, split_key: str | None) -> np.ndarray:

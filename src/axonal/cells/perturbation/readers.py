@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axonal.cells.perturbation.screen import plain
 from axonal.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -139,9 +140,8 @@ def read_yeast(folder: Path | str) -> AnnData:
         },
         index=[f"cell{i}" for i in range(len(well))],
     )
-    return anndata.AnnData(
-        values.astype(np.float32), obs=obs, var=pd.DataFrame(index=["FSC", "SSC", "GFP", "PerCP"])
-    )
+    var = pd.DataFrame(index=["FSC", "SSC", "GFP", "PerCP"])
+    return anndata.AnnData(values.astype(np.float32), obs=plain(obs), var=plain(var))
 
 
 def read_fcs(path: Path | str, channels: Iterable[str]) -> np.ndarray:

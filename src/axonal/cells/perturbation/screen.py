@@ -153,6 +153,20 @@ def dense(adata: AnnData) -> np.ndarray:
     return finite(values.astype(np.float32, copy=False), "adata.X")
 
 
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy whose texts are Python objects: anndata cannot write pandas' own strings."""
+    import pandas as pd
+
+    copy = frame.copy()
+    for name in copy.columns[[isinstance(kind, pd.StringDtype) for kind in copy.dtypes]]:
+        copy[name] = copy[name].astype(object)
+    for name in copy.columns[[isinstance(kind, pd.CategoricalDtype) for kind in copy.dtypes]]:
+        values = copy[name].cat
+        copy[name] = values.rename_categories(values.categories.astype(object))
+    copy.index = copy.index.astype(object)
+    return copy
+
+
 def finite(values: np.ndarray, name: str) -> np.ndarray:
     """Return the values, or say which rows are not finite."""
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axonal.cells.perturbation.screen import plain
 from axonal.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def simulate_screen(
     measured = treated @ loadings + offset + NOISE * rng.normal(size=(len(z), genes))
     adata = anndata.AnnData(
         measured.astype(np.float32),
-        obs=obs,
-        var=pd.DataFrame(index=[f"gene{i}" for i in range(genes)]),
+        obs=plain(obs),
+        var=plain(pd.DataFrame(index=[f"gene{i}" for i in range(genes)])),
         obsm={"untreated": (z @ loadings + offset).astype(np.float32), "programmes": treated},
     )
     return SimulatedScreen(adata, smiles, mechanism)
