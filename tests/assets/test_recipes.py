@@ -83,7 +83,7 @@ def test_a_recipe_that_fails_is_one_sentence_and_leaves_nothing(built, home):
 
 def test_an_interrupted_build_ends_its_program_and_leaves_nothing(built, home, tmp_path):
     mark = tmp_path / "mark"
-    built(f"time.sleep(3); Path({str(mark)!r}).write_text('went on')")
+    built(f"time.sleep(1); Path({str(mark)!r}).write_text('went on')")
 
     def interrupt(what: str, done: int, total: int) -> None:
         if (done, total) == (1, 2):
@@ -93,12 +93,15 @@ def test_an_interrupted_build_ends_its_program_and_leaves_nothing(built, home, t
         assets.pull("taught", interrupt)
     assert assets.status("taught").state == "absent"
     assert not list((home / "assets").glob(".taught*"))
-    time.sleep(3.2)
+    time.sleep(1.5)
     assert not mark.exists()
 
 
-def test_a_killed_build_leaves_no_asset_and_the_next_pull_clears_up(built, home, python):
-    asset = built("time.sleep(60)")
+def test_a_killed_build_ends_its_program_too_and_the_next_pull_clears_up(
+    built, home, python, tmp_path
+):
+    mark = tmp_path / "mark"
+    asset = built(f"time.sleep(2); Path({str(mark)!r}).write_text('went on')")
     process = python(
         f"""
         import os
@@ -111,6 +114,8 @@ def test_a_killed_build_leaves_no_asset_and_the_next_pull_clears_up(built, home,
         """
     )
     process.wait(timeout=60)
+    time.sleep(2.5)
+    assert not mark.exists()
     assert assets.status("taught").state == "absent"
     assert list((home / "assets").glob(".taught*"))
     built()

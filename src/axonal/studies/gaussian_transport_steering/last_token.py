@@ -196,6 +196,9 @@ class _Batch:
         ids, mask = ids.to(language_model.device), mask.to(language_model.device)
         position = (mask.cumsum(-1) - 1).clamp(min=0)
         model: Any = language_model.model
+        # transformers renames the argument: what it is called is in the signature
+        known = inspect.signature(model.forward).parameters
+        keyword = "cache" if "cache" in known else "past_key_values"
         with torch.no_grad():
             cache = model(
                 input_ids=ids[:, :-1],
@@ -203,10 +206,7 @@ class _Batch:
                 position_ids=position[:, :-1],
                 use_cache=True,
                 logits_to_keep=1,
-            ).past_key_values
-        # transformers renames the argument: what it is called is in the signature
-        known = inspect.signature(model.forward).parameters
-        keyword = "cache" if "cache" in known else "past_key_values"
+            )[keyword]
         return cls(rows, ids[:, -1:], mask, position[:, -1:], cache, keyword)
 
     def first(self) -> _Batch:
