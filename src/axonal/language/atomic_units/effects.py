@@ -50,7 +50,7 @@ def gain_effects(
                 raise InputError(
                     f"No gradient reaches {place}: it is not on the way to the answer."
                 )
-            parts.append((x.detach() * x.grad * mask).double().sum((0, 1)).cpu())
+            parts.append((x.detach() * x.grad * mask.to(x.device)).double().sum((0, 1)).cpu())
         stacked = torch.stack(parts)
         total = stacked if total is None else total + stacked
     assert total is not None

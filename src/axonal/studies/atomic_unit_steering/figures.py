@@ -76,7 +76,7 @@ def draw(
             "scores",
             scores(tasks),
             caption="Scores of all units at attention: the share of pairs in which a unit changes in "
-            "one direction, less 0.5. White lines part the heads.",
+            "one direction, less 0.5. Units of one head lie side by side.",
             alt="Heat maps of layer against unit, a panel a task.",
         )
         session.figure(
@@ -132,10 +132,7 @@ def conditions(tasks: Sequence[xr.Dataset]) -> Figure:
         axis.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.5)
         axis.plot(interval.mean, place, "o", color=colour, markersize=6)
     units = [np.mean([float(t["units"].sel(condition=n)) for t in tasks]) for n in names]
-    labels = [
-        f"{'AUSteer, best site' if n == 'AUSteer' else n.replace('_', ' ')}  ({u:,.0f})"
-        for n, u in zip(names, units, strict=True)
-    ]
+    labels = [f"{_label(n)}  ({u:,.0f})" for n, u in zip(names, units, strict=True)]
     axis.set_yticks(range(len(names)), labels)
     axis.set_xlabel(f"change of accuracy, points (unsteered: {100 * base.mean():.1f} %)")
     axis.grid(axis="x")
@@ -279,7 +276,7 @@ def depth(tasks: Sequence[xr.Dataset]) -> Figure:
                 linewidth=1.3,
             )
         axis.axvline(task.sizes["layer"] / 3 - 0.5, color="#BBBBBB", linewidth=1, linestyle="--")
-        axis.set(title=task.attrs["task"], xlabel="layer")
+        axis.set(title=task.attrs["task"], xlabel="layer", xlim=(-0.5, task.sizes["layer"] - 0.5))
     axes[0, 0].set_ylabel("units among the best 100")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
@@ -373,6 +370,13 @@ def planted(organism: xr.Dataset) -> Figure:
     axis.set_xlabel("scale of the last layer over that of the first")
     axis.legend()
     return figure
+
+
+def _label(condition: str) -> str:
+    site = condition.removeprefix("AUSteer, ")
+    if condition == "AUSteer":
+        return "AUSteer, best site"
+    return f"AUSteer, {SITES[site]}" if site in SITES else condition
 
 
 def _accuracy(tasks: Sequence[xr.Dataset], condition: str) -> np.ndarray:
