@@ -262,19 +262,17 @@ class ConditionalMongeMap:
         treatment = Treatment(drugs, dose, time)
         _warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
+        obs = adata.obs.copy()
+        obs[self.fit_["perturbation_key"]] = (self.fit_["separator"] or "+").join(treatment.drugs)
+        for name, value in (("dose", dose), ("time", time)):
+            if value is not None and self.fit_[f"{name}_key"] is not None:
+                obs[self.fit_[f"{name}_key"]] = float(value)
         predicted = anndata.AnnData(
             self.space_.decode(coordinates),
-            obs=plain(adata.obs),
+            obs=plain(obs),
             var=plain(adata.var.loc[list(self.features_)]),
             obsm={"X_latent": coordinates},
         )
-        joined = (self.fit_["separator"] or "+").join(treatment.drugs)
-        predicted.obs[self.fit_["perturbation_key"]] = np.array(
-            [joined] * adata.n_obs, dtype=object
-        )
-        for name, value in (("dose", dose), ("time", time)):
-            if value is not None and self.fit_[f"{name}_key"] is not None:
-                predicted.obs[self.fit_[f"{name}_key"]] = value
         predicted.uns["conditional_monge"] = {"treatment": treatment.label}
         return predicted
 

@@ -154,15 +154,20 @@ def dense(adata: AnnData) -> np.ndarray:
 
 
 def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a copy whose texts are Python objects: anndata cannot write pandas' own strings."""
+    """Return a copy whose texts are categories of Python objects.
+
+    AnnData as it is today cannot write pandas' own strings.
+    """
     import pandas as pd
 
     copy = frame.copy()
-    for name in copy.columns[[isinstance(kind, pd.StringDtype) for kind in copy.dtypes]]:
-        copy[name] = copy[name].astype(object)
-    for name in copy.columns[[isinstance(kind, pd.CategoricalDtype) for kind in copy.dtypes]]:
-        values = copy[name].cat
-        copy[name] = values.rename_categories(values.categories.astype(object))
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.StringDtype | pd.CategoricalDtype) or pd.api.types.is_object_dtype(
+            kind
+        ):
+            values = pd.Categorical(frame[name])
+            categories = pd.Index(list(values.categories), dtype=object)
+            copy[name] = pd.Categorical.from_codes(values.codes, categories=categories)
     copy.index = copy.index.astype(object)
     return copy
 
