@@ -136,6 +136,14 @@ class DescriptorEncoder(nn.Module):
             _, vectors = torch.linalg.eigh((scaled.T @ scaled).double() / len(scaled))
             self.components.weight.copy_(vectors.flip(1)[:, : self.dimension].T)
 
+    @torch.no_grad()
+    def load_components(self, other: DescriptorEncoder) -> None:
+        """Take scale and principal components of another encoder of the same features."""
+        for name in ("centre", "scale"):
+            getattr(self, name).copy_(getattr(other, name))
+        self.components.weight.copy_(other.components.weight)
+        self.started = True
+
     def prepare(self, features: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """Return what a training step sees: features with a share of them left out."""
         values = features["values"]
