@@ -221,3 +221,41 @@ def test_an_edit_is_valid_or_does_not_exist(make, message: str) -> None:
 def test_an_activation_of_another_shape_is_refused(edit, message: str) -> None:
     with pytest.raises(InputError, match=message):
         edit(X)
+
+
+@pytest.mark.parametrize("subspace", [True, False])
+def test_an_affine_edit_follows_its_parameters_and_lets_gradients_through(subspace: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    basis = torch.linalg.qr(torch.randn(6, 2, generator=generator)).Q if subspace else None
+    k = 2 if subspace else 6
+    matrix, bias = torch.randn(k, k, generator=generator), torch.randn(k, generator=generator)
+    center, x = torch.randn(6, generator=generator), torch.randn(3, 4, 6, generator=generator)
+
+    def expected(edit: Affine) -> torch.Tensor:
+        z = (x - center) if basis is None else (x - center) @ basis
+        step = z @ edit.matrix.mT + bias - z
+        return x + (step if basis is None else step @ basis.mT)
+
+    edit = Affine(matrix, bias, basis, center=center)
+    torch.testing.assert_close(edit(x), expected(edit), atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        edit.matrix.mul_(2.0)
+    torch.testing.assert_close(edit(x), expected(edit), atol=1e-5, rtol=1e-5)
+    edit.requires_grad_()
+    edit(x).sum().backward()
+    assert edit.matrix.grad is not None
+    torch.testing.assert_close(edit(x), expected(edit), atol=1e-5, rtol=1e-5)
+    with torch.inference_mode():
+        inside = Affine(matrix, bias, basis, center=center)
+        first = inside(x)
+        inside.matrix.mul_(3.0)
+        assert not torch.allclose(inside(x), first)
+
+
+def test_a_function_of_positions_may_say_all_or_none() -> None:
+    from axonal.activations import Add, Call
+
+    x, call = torch.zeros(2, 3, 4), Call(2, 3, prompt_columns=3)
+    for answer in (True, False):
+        moved = Add(torch.ones(4), positions=lambda _, answer=answer: answer)(x, call)
+        assert bool((moved == float(answer)).all())

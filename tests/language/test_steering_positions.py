@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 from torch import Tensor
 
 from axonal.activations import Call, Sites, record
@@ -15,6 +14,7 @@ from axonal.language.models import LanguageModel
 from axonal.language.steering import Prompts, SteeringMap, collect, fit
 from axonal.language.steering.prompts import instruction_tail, pad
 from axonal.language.steering.where import Where
+from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 RULES: list[Any] = ["last", "prompt", "generated", "all", "after_instruction", 2, -2, slice(2, None),
                     ["last", "generated"]]  # fmt: skip
@@ -103,7 +103,7 @@ def test_no_rule_means_the_first_token_or_padding(side: str) -> None:
     rules = [*RULES, slice(None), lambda c: c.positions > -2, torch.ones(2, 6, dtype=torch.bool)]
     for rule in rules:
         for tail in (1, 3, 9):
-            chosen = Where(rule, tail)(call)
+            chosen = Where(rule, tail).tokens(call)
             assert not bool((chosen & (first | ~mask)).any())
 
 
@@ -117,9 +117,12 @@ def test_after_the_instruction_is_what_the_template_adds_and_what_is_written() -
     assert words == ["user", "the", "film", "was", "dull", "end", "assistant"]
     where = Where("after_instruction", tail)
     prompt = Call(1, 7, prompt_columns=7)
-    assert where(prompt).tolist() == [[False] * 5 + [True] * 2]
-    assert where(Call(1, 1, past=9, prompt_columns=7)).tolist() == [[True]]
-    assert where(Call(1, 10, prompt_columns=7)).tolist() == [[False] * 5 + [True] * 5]
+    assert where.tokens(prompt).tolist() == [[False] * 5 + [True] * 2]
+    step = Call(1, 1, past=9, prompt_columns=7)
+    assert where.tokens(step).tolist() == [[True]]
+    assert where(step) is True
+    assert Where("last")(step) is Where("prompt")(step) is False
+    assert where.tokens(Call(1, 10, prompt_columns=7)).tolist() == [[False] * 5 + [True] * 5]
     assert steered_tokens(model, "after_instruction") == [5, 6, 7, 8]
     assert steered_tokens(model, "last") == [6]
     assert steered_tokens(model, "prompt") == [1, 2, 3, 4, 5, 6]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from steering_models import NEGATIVE, POSITIVE, tiny
 
 from axonal.errors import InputError
 from axonal.language.steering import (
@@ -28,6 +27,7 @@ from axonal.language.steering import (
 from axonal.language.steering.reporting import front
 from axonal.language.steering.sweeping import split
 from axonal.transport import GaussianTransport
+from steering_models import NEGATIVE, POSITIVE, tiny
 
 GAP = LogitGap(" positive", " negative")
 TEXTS = [" ".join([*NEGATIVE[0].split(), *POSITIVE[0].split()]),

@@ -16,7 +16,7 @@ an integer tensor ``(rows,)`` or ``(rows, n)``
 a boolean tensor ``(columns,)`` or ``(rows, columns)``
     A mask laid out as the padded prompt batch is; what comes after it is not meant.
 a function
-    Of the ``Call``; returns a boolean tensor ``(batch, length)``.
+    Of the ``Call``; returns a boolean tensor ``(batch, length)``, or True or False for all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from axonal.activations.call import Call
 from axonal.errors import InputError, nearest
 
 Positions: TypeAlias = (
-    int | str | slice | Sequence[int | str] | Tensor | Callable[[Call], Tensor] | None
+    int | str | slice | Sequence[int | str] | Tensor | Callable[[Call], Tensor | bool] | None
 )
 
 RULES = ("all", "prompt", "last", "generated")
@@ -149,8 +149,10 @@ def _select_mask(call: Call, mask: Tensor) -> bool | Tensor:
     return call.real & torch.nn.functional.pad(here, (0, call.length - here.shape[-1]))
 
 
-def _checked(call: Call, chosen: object) -> Tensor:
+def _checked(call: Call, chosen: object) -> bool | Tensor:
     expected = (call.batch, call.length)
+    if isinstance(chosen, bool):
+        return chosen
     if isinstance(chosen, Tensor) and chosen.dtype == torch.bool and chosen.shape == expected:
         return chosen
     came = tuple(chosen.shape) if isinstance(chosen, Tensor) else type(chosen).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from typing_extensions import override
 from axonal.activations.call import Call
 from axonal.activations.edits.base import Edit
 from axonal.errors import InputError
+
+_Folded: TypeAlias = tuple[Tensor | None, Tensor | None, Tensor]
 
 
 class Add(Edit):
@@ -165,16 +167,55 @@ class Affine(Edit):
         self.hold("bias", bias)
         self.hold("basis", basis)
         self.hold("center", center)
+        self._kept: tuple[tuple[Any, ...], _Folded] | None = None
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
         self.check_width(x, self._width)
-        matrix = self.matrix.to(x)
-        away = x if self.center is None else x - self.center.to(x)
-        inside = away if self.basis is None else away @ self.basis.to(x)
-        step = inside @ (matrix - torch.eye(len(matrix)).to(x)).mT
-        step = step if self.bias is None else step + self.bias.to(x)
-        return x + (step if self.basis is None else step @ self.basis.to(x).mT)
+        parts = (self.bias, self.basis, self.center)
+        trained = (p.requires_grad for p in (self.matrix, *parts) if p is not None)
+        if torch.is_grad_enabled() and any(trained):
+            placed = (None if p is None else p.to(x) for p in parts)
+            read, write, offset = _fold(self.matrix.to(x), *placed)
+        else:
+            read, write, offset = self._constants(x, parts)
+        if write is None:
+            return x + offset
+        return x + ((x if read is None else x @ read) @ write + offset)
+
+    def _constants(self, x: Tensor, parts: tuple[Tensor | None, ...]) -> _Folded:
+        """Return what a token is multiplied with, computed once and not at every token."""
+        written = (None if p is None else _version(p) for p in (self.matrix, *parts))
+        key = x.dtype, x.device, *written
+        if self._kept is None or self._kept[0] != key or -1 in key:
+            with torch.no_grad():
+                wide = (None if p is None else p.double().cpu() for p in parts)
+                read, write, offset = _fold(self.matrix.double().cpu(), *wide)
+                if bool(write.any()):
+                    place = None if read is None else read.to(x), write.to(x), offset.to(x)
+                else:  # the matrix is the identity: nothing to multiply with
+                    place = None, None, offset.to(x)
+            self._kept = key, place
+        return self._kept[1]
+
+
+def _fold(
+    matrix: Tensor, bias: Tensor | None, basis: Tensor | None, center: Tensor | None
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Return R, W and o so that the map is ``x + (x R) W + o``."""
+    step = matrix.mT - torch.eye(len(matrix)).to(matrix)
+    write = step if basis is None else step @ basis.mT
+    offset = write.new_zeros(write.shape[-1])
+    if bias is not None:
+        offset = offset + (bias if basis is None else basis @ bias)
+    if center is not None:
+        offset = offset - (center if basis is None else center @ basis) @ write
+    return basis, write, offset
+
+
+def _version(parameter: Tensor) -> int:
+    """How often a parameter was written to; -1 where that is not counted."""
+    return -1 if parameter.is_inference() else parameter._version
 
 
 def orthonormal(basis: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ def _batches(
         counts: list[int] = []
 
         def mean(call: Call, columns: int = columns, counts: list[int] = counts) -> Tensor:
-            meant = where(dataclasses.replace(call, prompt_columns=columns))
+            meant = where.tokens(dataclasses.replace(call, prompt_columns=columns))
             counts[:] = meant.sum(-1).tolist()
             return meant
 

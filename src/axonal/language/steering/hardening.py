@@ -90,7 +90,7 @@ def adversarial_batch(
     for chosen, batch in batches(language_model, prompts.encode(tokenizer), batch_size):
         mask = batch["attention_mask"].bool()
         call = Call(*mask.shape, prompt_columns=mask.shape[1], mask=mask, device=mask.device)
-        tokens = where(call)
+        tokens = where.tokens(call)
         position_ids = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         with (
             torch.no_grad(),
@@ -264,7 +264,7 @@ class _Listen(Edit):
     @override
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         assert call is not None
-        rows = x.detach()[self._where(call).to(x.device)]
+        rows = x.detach()[self._where.tokens(call).to(x.device)]
         if len(rows):
             self._monitor.update(rows)
         return x

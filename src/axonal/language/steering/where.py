@@ -56,7 +56,13 @@ class Where:
         if self.rule is None:
             raise InputError(f"Say which tokens are meant: {', '.join(RULES)}, an index or a mask.")
 
-    def __call__(self, call: Call) -> Tensor:
+    def __call__(self, call: Call) -> Tensor | bool:
+        """Return which tokens of a pass are meant; quick at every token that is written."""
+        if call.after_prompt and isinstance(self.rule, str):
+            return self.rule not in ("last", "prompt")
+        return self.tokens(call)
+
+    def tokens(self, call: Call) -> Tensor:
         """Return which tokens of a pass are meant, ``(batch, length)``."""
         return (call.positions > 0) & select(call, self._known(self.rule))
 
