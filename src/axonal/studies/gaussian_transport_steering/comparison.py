@@ -17,17 +17,7 @@ from torch import Tensor
 
 from axonal.activations import Edit, Site, Sites
 from axonal.studies.gaussian_transport_steering.last_token import LastTokens, Readout
-from axonal.transport import (
-    LEACE,
-    AffineAblation,
-    AffineTransport,
-    DirectionalAblation,
-    Gaussian,
-    GaussianTransport,
-    MeanShift,
-    UnitTransport,
-    wasserstein,
-)
+from axonal.transport import AffineTransport, Gaussian, GaussianTransport, family, wasserstein
 from axonal.transport.subspace import subspace
 
 if TYPE_CHECKING:
@@ -41,17 +31,13 @@ AXES = 8
 
 
 def methods(components: Sequence[int]) -> dict[str, AffineTransport[Any]]:
-    """Return every map by name; ``pooled`` is the paper's choice of directions."""
+    """Return every map of the family by name; ``pooled`` is the paper's choice of directions."""
+    known = family()
+    del known["Gaussian, subspace"]  # there is one for each number of directions
     return {
-        "directional ablation": DirectionalAblation(),
-        "affine ablation": AffineAblation(),
-        "LEACE": LEACE(),
-        "mean shift": MeanShift(),
-        "Linear-AcT": UnitTransport("linear"),
-        "Gaussian-AcT": UnitTransport("gaussian"),
+        **known,
         **{f"pooled {k}": GaussianTransport(k) for k in components},
         **{f"Gaussian {k}": GaussianTransport(k, basis="mean_difference") for k in components},
-        "Gaussian, full": GaussianTransport(None),
     }
 
 
