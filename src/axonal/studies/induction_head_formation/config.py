@@ -18,13 +18,13 @@ class Config(StudyConfig):
     dim: PositiveInt = Field(512, description="width of simulated features")
     seeds: int = Field(5, ge=2, description="models in the ensemble, each with its own data")
     learning_rate: PositiveFloat = Field(1e-4, description="of Adam; the paper's is 1e-5")
-    sequences: PositiveInt = Field(96_000, description="that the model with all heads sees")
-    budget: PositiveInt = Field(120_000, description="sequences that a single head may need")
+    sequences: PositiveInt = Field(80_000, description="that the model with all heads sees")
+    budget: PositiveInt = Field(100_000, description="sequences that a single head may need")
     clamped_budget: PositiveInt = Field(
         40_000, description="sequences for clamps that leave little to learn"
     )
     data_seeds: int = Field(3, ge=2, description="seeds of the runs with other labels or classes")
-    data_budget: PositiveInt = Field(200_000, description="sequences for more labels, more classes")
+    data_budget: PositiveInt = Field(160_000, description="sequences for more labels, more classes")
     labels: tuple[PositiveInt, ...] = Field(
         (5, 10, 15), description="numbers of labels, ascending; the first is the standard one"
     )

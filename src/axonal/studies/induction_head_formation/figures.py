@@ -126,6 +126,7 @@ def clamps(curves: Curves) -> Figure:
     first = min(float(curves[clamp]["sequences"][1]) for clamp in CLAMPS) / 1000
     axis.set_xlim(first, None)
     axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -155,6 +156,7 @@ def learning_times(curves: Curves) -> Figure:
     axis.set_yticks(range(len(names)), [words.get(name, name) for name in reversed(names)])
     axis.set(xscale="log", xlabel=f"learning time, {AXIS}")
     axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
     axis.grid(axis="x")
     axis.set_axisbelow(True)
     return figure
@@ -237,7 +239,7 @@ def data(config: Config, curves: Curves) -> Figure:
             _levels(axis)
             if row == 0:
                 axis.set_title(titles[part])
-            axis.set_ylim(0, 2.0)
+            axis.set_ylim(0, 2.5)
         axes[row, 0].set_ylabel("loss (nats)")
         axes[row, -1].legend(fontsize=8, loc="upper right")
     figure.supxlabel(AXIS, fontsize=10)
@@ -255,5 +257,6 @@ def toy_model(toy: xr.Dataset) -> Figure:
     axis.set(xlabel="iteration", ylabel="loss / loss of nothing", ylim=(0, 1.4), xscale="log")
     axis.set_xlim(1, None)
     axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("")
     axis.legend(title="clamped")
     return figure
