@@ -160,3 +160,20 @@ def test_device_that_is_not_here_is_said_before_anything_is_pulled(monkeypatch):
 def test_unknown_name_offers_the_nearest():
     with pytest.raises(InputError, match="smollm2-135m-instruct"):
         load("smollm2")
+
+
+def test_a_model_is_spread_by_a_device_map(folder):
+    whole = load(folder)
+    for device_map in ("auto", {"": "cpu"}):
+        spread = load(folder, device_map=device_map)
+        assert spread.device == torch.device("cpu")
+        assert not any(parameter.requires_grad for parameter in spread.model.parameters())
+        ids = torch.tensor([[2, 3, 4]])
+        assert torch.equal(spread.model(ids).logits, whole.model(ids).logits)
+
+
+def test_a_device_and_a_device_map_are_not_given_together(folder):
+    with pytest.raises(InputError, match=r"device='meta' or device_map='auto', not both"):
+        load(folder, device="meta", device_map="auto")
+    with pytest.raises(InputError, match=r"The weights of .* do not load"):
+        load(folder, device_map="everywhere")

@@ -2,6 +2,7 @@
 
 from axonal.language.steering.auditing import Audit, audit
 from axonal.language.steering.collecting import collect
+from axonal.language.steering.control_vector import export_control_vector
 from axonal.language.steering.damage import Damage, NeutralTexts, damage, neutral_texts
 from axonal.language.steering.evaluation import Effect, Evaluation
 from axonal.language.steering.fitting import fit
@@ -42,6 +43,7 @@ __all__ = [
     "default_layers",
     "draw_front",
     "drift_monitor",
+    "export_control_vector",
     "fit",
     "generate",
     "neutral_texts",
