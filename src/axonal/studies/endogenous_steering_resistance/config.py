@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from axonal.lab import StudyConfig
 
@@ -14,6 +14,7 @@ class Config(StudyConfig):
 
     seeds: PositiveInt = Field(3, description="toy organisms, each trained from scratch")
     topics: int = Field(12, ge=4, description="topics of the toy language; half choose detectors")
+    words: int = Field(32, ge=10, description="words of an answer in the toy language")
     width: PositiveInt = Field(64, description="features of the toy's residual stream")
     blocks: int = Field(4, ge=2, description="blocks of the toy")
     site: int = Field(2, ge=0, description="block of the toy whose output is steered")
@@ -47,7 +48,7 @@ class Config(StudyConfig):
     model_latents: PositiveInt = Field(16, description="latents of the model that are boosted")
     model_prompts: int = Field(16, ge=2, description="questions; the other ones choose detectors")
     model_trials: PositiveInt = Field(16, description="trials a latent")
-    model_compared: PositiveInt = Field(64, description="trials of each further condition")
+    model_compared: PositiveInt = Field(32, description="trials of each further condition")
     bisections: PositiveInt = Field(10, description="steps of the model's calibration")
     responses: PositiveInt = Field(1, description="responses a step of the model's calibration")
     new_tokens: PositiveInt = Field(64, description="longest answer of the model, in tokens")
@@ -56,24 +57,31 @@ class Config(StudyConfig):
     judge_url: str | None = Field(None, description="OpenAI-compatible service that judges")
     judge_model: str | None = Field(None, description="its name of the judging model")
 
+    @model_validator(mode="after")
+    def _judge_has_a_name(self) -> Config:
+        if self.judge_url is not None and self.judge_model is None:
+            raise ValueError("judge_url needs judge_model, the name that the service knows it by")
+        return self
+
 
 SMOKE: dict[str, Any] = {
     "seeds": 2,
     "topics": 6,
+    "words": 10,
     "width": 32,
     "blocks": 2,
     "site": 0,
-    "base_steps": 12,
-    "teach_steps": 12,
-    "ratios": (0.0, 0.1, 0.9),
+    "base_steps": 8,
+    "teach_steps": 8,
+    "ratios": (0.0, 0.5, 0.9),
     "toy_latents": 64,
-    "toy_dictionary_steps": 20,
+    "toy_dictionary_steps": 10,
     "detectors": 3,
     "steered_latents": 4,
     "toy_trials": 3,
     "toy_sweep_trials": 2,
     "levels": 3,
-    "toy_bisections": 3,
+    "toy_bisections": 2,
     "dictionary": "train",
     "dictionary_steps": 10,
     "model_latents": 2,
@@ -81,7 +89,7 @@ SMOKE: dict[str, Any] = {
     "model_trials": 2,
     "model_compared": 2,
     "bisections": 1,
-    "new_tokens": 8,
+    "new_tokens": 6,
 }
 
 FULL: dict[str, Any] = {

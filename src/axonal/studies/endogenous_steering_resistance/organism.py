@@ -96,7 +96,7 @@ class ToyLanguage:
         for row in np.flatnonzero(rng.random(size) < ratio):
             other = (topic[row] + 1 + rng.integers(self.topics - 1)) % self.topics
             long = int(rng.integers(self.drift[0], self.drift[1] + 1))
-            begin = 3 + int(rng.integers(0, self.length - long - 6))
+            begin = 3 + int(rng.integers(0, self.length - long - 4))
             words = self.first_word(int(other)) + rng.integers(self.words, size=long)
             ids[row, begin : begin + long] = words
             ids[row, begin + long] = 4

@@ -14,7 +14,6 @@ import xarray as xr
 
 from axonal import assets
 from axonal.activations import Site, Sites
-from axonal.errors import InputError
 from axonal.language.dictionaries import (
     LatentStatistics,
     Quality,
@@ -251,16 +250,14 @@ def _dictionary(
 
 def _judge(config: Config, bench: Bench) -> Judge:
     """Return the endpoint's judge where one is named, else the local one."""
-    if config.judge_url is None and config.judge_model is None:
-        return bench.local
     if config.judge_model is None:
-        raise InputError("judge_url needs judge_model, the name that the service knows it by.")
+        return bench.local
     return EndpointJudge(config.judge_model, config.judge_url)
 
 
 def _selection(config: Config) -> list[str]:
     """Questions that detectors are chosen on."""
-    count = min(SELECTION, 4 * config.model_prompts)
+    count = min(SELECTION, 2 * config.model_prompts)
     return list(HOW_TO[config.model_prompts :][:count])
 
 

@@ -136,7 +136,9 @@ class Laboratory:
 def measure(config: Config, session: Session, number: int) -> xr.Dataset:
     """Train one organism and measure everything on it."""
     seed = session.seed_for(f"toy {number}")
-    language = ToyLanguage(topics=config.topics, length=32)
+    language = ToyLanguage(
+        topics=config.topics, length=config.words, drift=_drift_lengths(config.words)
+    )
     base = build(language, width=config.width, blocks=config.blocks, seed=seed)
     schooling: dict[str, Any] = {"learning_rate": 2e-3, "batch": 32, "seed": seed}
     losses = teach(base, language, ratio=0, steps=config.base_steps, **schooling)
@@ -205,6 +207,11 @@ def measure(config: Config, session: Session, number: int) -> xr.Dataset:
     return data.assign(_matching(lab, controls))
 
 
+def _drift_lengths(words: int) -> tuple[int, int]:
+    """Drifts of 3 to 8 words, and shorter ones where answers are short."""
+    return (2, 3) if words < 16 else (3, 8)
+
+
 def _taught(
     base: LanguageModel, language: ToyLanguage, config: Config, ratio: float, seed: int
 ) -> LanguageModel:
@@ -226,7 +233,9 @@ def _prepare(
 ) -> tuple[Laboratory, dict[str, Any]]:
     """Train the dictionary, choose detectors on half of the questions, and latents to boost."""
     rng = np.random.default_rng(seed)
-    rows = language.batch(rng, 600, config.ratio)["input_ids"].tolist()
+    rows = language.batch(rng, 20 * config.words if config.words < 32 else 600, config.ratio)[
+        "input_ids"
+    ].tolist()
     texts = [" ".join(language.vocabulary[token] for token in row) for row in rows]
     site = Sites.of(organism.model).residual(config.site)
     found = harvest(organism, texts, site, length=64, batch=100)
