@@ -138,9 +138,21 @@ def test_moving_to_where_it_is_changes_nothing(grown, rows):
 
 
 def test_readouts():
-    logits = torch.randn(3, 7)
-    torch.testing.assert_close(Tokens((1, 2))(logits), log_odds(logits, [1, 2]))
-    torch.testing.assert_close(Gap(1, 2)(logits), (logits[:, 1] - logits[:, 2]).double())
+    logits = 5 * torch.randn(3, 7, generator=torch.Generator().manual_seed(0))
+    predicted = logits.log_softmax(-1)
+    found = Tokens((1, 2))(predicted)
+    torch.testing.assert_close(found, log_odds(logits, [1, 2]), atol=1e-4, rtol=1e-4)
+    gap = (logits[:, 1] - logits[:, 2]).double()
+    torch.testing.assert_close(Gap(1, 2)(predicted), gap, atol=1e-5, rtol=1e-5)
+
+
+def test_scores_hold_the_divergence_from_the_models_own_predictions(bench):
+    other = bench.own.roll(1, 0)
+    expected = (bench.own.exp() * (bench.own - other)).sum(-1)
+    found = bench.scores(other)
+    kl = np.concatenate([found[group]["kl"] for group in bench.slices])
+    np.testing.assert_allclose(kl, expected, atol=1e-4)
+    assert all((scores["kl"] < 1e-5).all() for scores in bench.before.values())
 
 
 # The comparison

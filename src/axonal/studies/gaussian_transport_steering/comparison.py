@@ -96,6 +96,8 @@ class Bench:
             start += len(prompts)
         self.held_out = LastTokens(case.language_model, rows, list(case.blocks))
         self.own = self.held_out.log_probabilities
+        self._probabilities = self.own.exp()
+        self._negentropy = torch.einsum("ij,ij->i", self._probabilities, self.own)
         self.before = self.scores(self.own)
 
     def fit(self, method: AffineTransport[Any], block: int) -> AffineTransport[Any]:
@@ -107,7 +109,8 @@ class Bench:
     def scores(self, predicted: Tensor) -> dict[str, Any]:
         """Return for each group, by prompt: the readout, whether it changed, KL(own || predicted)."""
         odds = self.case.readout(predicted).double().cpu().numpy()
-        kl = (self.own.exp() * (self.own - predicted)).sum(-1).clamp(min=0).cpu().numpy()
+        cross = torch.einsum("ij,ij->i", self._probabilities, predicted)
+        kl = (self._negentropy - cross).clamp(min=0).cpu().numpy()
         first = predicted.argmax(-1, keepdim=True)
         found = {}
         for name, at in self.slices.items():

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from axonal.activations import Edit, Site, Sites, edit, record, recording
-from axonal.language.organisms.readout import log_odds
 
 if TYPE_CHECKING:
     from axonal.language.models import LanguageModel
 
 Readout = Callable[[Tensor], Tensor]
-"""``logits (rows, vocabulary) -> (rows,)``: how strongly the behaviour shows."""
+"""``log-probabilities (rows, vocabulary) -> (rows,)``: how strongly the behaviour shows."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +38,22 @@ class Tokens:
 
     yes: tuple[int, ...]
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Return the log-odds of each row."""
-        return log_odds(logits, self.yes)
+    def __call__(self, predicted: Tensor) -> Tensor:
+        """Return the log-odds of each row, from its log-probabilities."""
+        log_p = torch.logsumexp(predicted[:, list(self.yes)].double(), dim=-1).clamp(max=-1e-12)
+        return log_p - torch.log(-torch.expm1(log_p))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A readout: the logit of one token less that of another."""
+    """A readout: the log-probability of one token less that of another."""
 
     positive: int
     negative: int
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, predicted: Tensor) -> Tensor:
         """Return the gap of each row."""
-        return (logits[:, self.positive] - logits[:, self.negative]).double()
+        return (predicted[:, self.positive] - predicted[:, self.negative]).double()
 
 
 class LastTokens:
