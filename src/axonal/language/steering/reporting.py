@@ -66,7 +66,7 @@ def draw_front(data: xr.Dataset, *, cap: float = 1.1) -> Figure:
     import matplotlib.pyplot as plt
 
     table: Any = points(data, cap=cap)
-    figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.2, 5.2), layout="constrained")
     floor = max(float(table["kl"].clip(lower=0).replace(0, np.nan).min()) / 2, 1e-6)
     for index, (name, part) in enumerate(table.groupby("map", sort=False)):
         axes.scatter(
@@ -84,7 +84,7 @@ def draw_front(data: xr.Dataset, *, cap: float = 1.1) -> Figure:
     axes.step(
         best["kl"].clip(lower=floor), best["gain"], where="post", color="#888888", lw=1, zorder=1
     )
-    shown = best.iloc[np.unique(np.linspace(0, len(best) - 1, 5).astype(int))]
+    shown = best.iloc[np.unique(np.linspace(0, len(best) - 1, 4).astype(int))]
     for _, row in shown.iterrows():
         axes.annotate(
             f"{row['layer']} × {row['strength']:g}",
@@ -92,21 +92,21 @@ def draw_front(data: xr.Dataset, *, cap: float = 1.1) -> Figure:
             xytext=(-6, 6),
             textcoords="offset points",
             ha="right",
-            fontsize=8,
+            fontsize=9,
             color="#444444",
         )
     axes.axhline(0, color="#CCCCCC", lw=0.8, zorder=0)
     axes.axhline(1, color="#CCCCCC", lw=0.8, ls="--", zorder=0)
     axes.set_xscale("log")
-    axes.set_xlabel("damage: KL(own || steered) on neutral texts, nats")
-    axes.set_ylabel("gain: 0 source, 1 target")
-    axes.set_title(
-        f"Behaviour against damage, {data.attrs.get('model', '')}", loc="left", fontsize=11
+    axes.set_xlabel(
+        "damage: KL(own || steered) on neutral texts, nats\n"
+        f"(large marks: perplexity ratio up to {cap:g}; labels: layer × strength)"
     )
+    axes.set_ylabel("gain: 0 as the source, 1 as the target")
+    title = f"Behaviour against damage, {data.attrs.get('model', '')}"
+    axes.set_title(title, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    note = f"large: perplexity ratio up to {cap:g}; labels: layer × strength"
-    axes.annotate(note, (0, -0.2), xycoords="axes fraction", fontsize=8, color="#666666")
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
     return figure
 
 
