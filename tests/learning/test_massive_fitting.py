@@ -27,7 +27,11 @@ def drawn(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     x = rng.uniform(2, 40)
     curve = EmergenceCurve(
-        rng.uniform(50, 300), 1 / (x * np.log(x)), rng.uniform(3, 30) / END, rng.uniform(1.05, 3), 20
+        rng.uniform(50, 300),
+        1 / (x * np.log(x)),
+        rng.uniform(3, 30) / END,
+        rng.uniform(1.05, 3),
+        20,
     )
     return curve(STEPS) * (1 + 0.05 * rng.standard_normal(len(STEPS)))
 
@@ -35,9 +39,7 @@ def drawn(seed: int) -> np.ndarray:
 # What is recovered
 
 
-@pytest.mark.parametrize(
-    ("curve", "regime"), [(EARLY, "early-peak"), (RISING, "log-increase")]
-)
+@pytest.mark.parametrize(("curve", "regime"), [(EARLY, "early-peak"), (RISING, "log-increase")])
 def test_curves_without_noise_are_recovered(curve, regime):
     fit = fit_emergence(STEPS, curve(STEPS))
     for name, value in fit.parameters.items():
@@ -220,7 +222,9 @@ def test_steps_may_start_late_and_offsets_stay_inside_the_logarithm():
     fit = fit_emergence(late, EARLY(late))
     assert fit.r2 > 1 - 1e-9
     assert np.all(np.isfinite(fit.fitted))
-    shallow = fit_emergence(late, 30 * np.log(late - late[0] + 1) + 4)  # x is close to 0 at the start
+    shallow = fit_emergence(
+        late, 30 * np.log(late - late[0] + 1) + 4
+    )  # x is close to 0 at the start
     assert shallow.r2 > 1 - 1e-8
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 import transformers
 from massive_models import Plain, gpt2, tokens
-from model_families import FAMILIES, VOCABULARY
 from torch import nn
 
 from axonal.activations import Site
@@ -28,6 +27,7 @@ from axonal.learning.massive import (
 )
 from axonal.learning.massive.layers import statistics_of
 from axonal.learning.massive.sinks import importance_of
+from model_families import FAMILIES, VOCABULARY
 
 # What the ratio is
 
@@ -177,7 +177,7 @@ def test_both_averages_are_as_written():
     assert ratios["cv"][1] == pytest.approx(one["ratio"].std() / one["ratio"].mean())
     with pytest.raises(InputError, match="no aggregate 'mean'"):
         aggregate(table, "mean")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(InputError, match="lacks .*top1"):
+    with pytest.raises(InputError, match=r"lacks .*top1"):
         aggregate(table.drop(columns="top1"))
 
 
@@ -269,7 +269,7 @@ def test_half_precision_is_measured_in_float32():
 
 
 def test_models_without_blocks_and_shared_blocks_are_refused():
-    with pytest.raises(InputError, match="has no nn.ModuleList of equal blocks"):
+    with pytest.raises(InputError, match=r"has no nn\.ModuleList of equal blocks"):
         block_sites(nn.Linear(2, 2))
     model = Plain()
     model.blocks[1] = model.blocks[0]

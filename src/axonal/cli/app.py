@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from axonal.cli import steering
+from axonal.cli import massive, steering
 
 app = typer.Typer(
     help="Research papers that run: re-run a paper's claims, or use its method on your own data.",
@@ -22,6 +22,9 @@ app.add_typer(
     claims_app, name="claims", help="The ledger: every claim, its latest verdict, its scale."
 )
 app.add_typer(assets_app, name="assets", help="Models and data: size, licence, origin, checksum.")
+app.add_typer(
+    massive.app, name="massive", help="Massive activations: scan a model, track a training, fit."
+)
 app.add_typer(steering.app, name="steer", help="Steer a language model from two prompt files.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

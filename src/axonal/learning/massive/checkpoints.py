@@ -41,6 +41,11 @@ def checkpoints_in(folder: Path | str, *, device: str = "cpu") -> list[Checkpoin
     Each is a folder with ``config.json`` and safetensors whose name ends in its step:
     ``checkpoint-500``, ``step500`` or ``500``.
     """
+    return checkpoints_of(numbered(folder), device=device)  # pyright: ignore[reportReturnType]
+
+
+def numbered(folder: Path | str) -> list[tuple[int, Path]]:
+    """Return step and path of the checkpoints in a folder, in the order of their steps."""
     place = Path(folder)
     if not place.is_dir():
         raise InputError(f"{folder} is not a folder; expected one of checkpoint-STEP folders.")
@@ -54,7 +59,7 @@ def checkpoints_in(folder: Path | str, *, device: str = "cpu") -> list[Checkpoin
             f"{folder} holds no checkpoints: expected folders named checkpoint-STEP, stepSTEP or "
             "STEP, each with config.json and safetensors."
         )
-    return checkpoints_of([(step, path) for step, path in sorted(found)], device=device)
+    return sorted(found)
 
 
 def checkpoints_on_hub(

@@ -70,7 +70,7 @@ def heat_maps(fits: xr.Dataset) -> Figure:
 def peak_surface() -> Figure:
     """t_peak over decay and time scale; masked where no peak lies in training."""
     figure, axis = plt.subplots(figsize=(5.8, 3.9))
-    lam, reach = np.geomspace(1e-3, 3, 200), np.geomspace(0.3, 300, 200)
+    lam, reach = np.geomspace(1e-3, 30, 220), np.geomspace(0.3, 300, 200)
     x = np.array([stationary_x(float(value)) for value in lam])
     when = (x[:, None] - SURFACE_T0) / reach[None, :]
     shown = np.where((when > 0) & (when <= 1), when, np.nan)

@@ -21,10 +21,11 @@ class Config(StudyConfig):
     text_groups: int = Field(4, ge=2, description="disjoint groups of texts, as repeats")
     perplexity_texts: int = Field(6, ge=2, description="texts that the loss is measured on")
     seeds: int = Field(3, ge=2, description="trainings of the main small decoder")
-    steps: PositiveInt = Field(1200, description="updates of each main training")
+    steps: PositiveInt = Field(2000, description="updates of each main training")
     batch: PositiveInt = Field(32, description="sequences a batch of a main training")
     contrasts: bool = Field(
-        True, description="whether a slower training and one on bytes are run for comparison"
+        True,
+        description="whether a training with weight decay and one on bytes are run for comparison",
     )
     depths: tuple[PositiveInt, ...] = Field(
         (2, 3, 4, 6), description="layers of the decoders that differ in architecture"
@@ -63,9 +64,9 @@ def main_recipes(config: Config) -> list[dict[str, object]]:
         for seed in range(config.seeds)
     ]
     if config.contrasts:
-        short = {**shape, "steps": max(40, config.steps // 3), "group": "contrast"}
+        short = {**shape, "steps": max(40, config.steps // 2), "group": "contrast"}
         recipes += [
-            {"name": "slow", **short, "rate": config.rate / 3, "weight_decay": 0.01},
+            {"name": "decayed", **short, "rate": config.rate, "weight_decay": 1.0},
             {"name": "bytes", **short, "rate": config.rate, "task": "bytes"},
         ]
     return recipes

@@ -12,6 +12,7 @@ import xarray as xr
 from axonal.learning.massive import fit_emergence, fit_rival
 from axonal.learning.massive.architecture import architecture_features
 from axonal.learning.massive.prediction import ArchitecturePredictor
+from axonal.studies.massive_activation_dynamics.trained import regular_steps
 from axonal.studies.massive_activation_dynamics.validation import forecast_errors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def fit_all(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Fit every layer of every run; returns a column a quantity along ``curve``."""
     rows = []
     for name, run in runs.items():
+        run = regular(run)
         for layer in run["layer"].to_numpy():
             series = run["ratio"].sel(layer=layer).to_numpy()
             rows.append({"run": name, "layer": int(layer), **_fit(run["step"].to_numpy(), series)})
@@ -45,13 +47,19 @@ def fit_all(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
     return xr.Dataset({name: ("curve", _plain(table[name])) for name in table.columns})
 
 
+def regular(run: xr.Dataset) -> xr.Dataset:
+    """Return a run at the regularly spaced steps alone; a tracked one has no others."""
+    if run.attrs["group"] == "tracked":
+        return run
+    return run.sel(step=regular_steps(int(run["step"][-1])))
+
+
 def _fit(steps: np.ndarray, ratios: np.ndarray) -> dict[str, Any]:
     fit, paper = fit_emergence(steps, ratios), fit_emergence(steps, ratios, method="paper")
     row: dict[str, Any] = {
         "regime": fit.regime,
-        "t_peak": fit.t_peak / steps[-1],
-        "t_peak_low": fit.intervals["t_peak"][0] / steps[-1],
-        "t_peak_high": fit.intervals["t_peak"][1] / steps[-1],
+        # A stationary point that is a minimum is no peak: such a curve rises to the end.
+        "t_peak": fit.t_peak / steps[-1] if fit.sign > 0 else np.inf,
         "peak_height": fit.peak_height,
         "end_value": fit.end_value,
         "r2": fit.r2,

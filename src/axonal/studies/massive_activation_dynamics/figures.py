@@ -12,6 +12,7 @@ import xarray as xr
 from axonal.lab.figures import PALETTE, style
 from axonal.learning.massive import fit_emergence
 from axonal.studies.massive_activation_dynamics import architecture_figures
+from axonal.studies.massive_activation_dynamics.curves import regular
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,7 @@ def draw(
             caption="The largest layer's ratio in several trainings, with the attention that heads "
             "pay to the first token in the main one (right axis, dashed).",
             alt="Lines of ratio against step; the main training rises far above the Gaussian level, "
-            "a slower one and one on bytes stay near it.",
+            "one with weight decay rises less, one on bytes stays near it.",
         )
         session.figure(
             "models",
@@ -101,16 +102,16 @@ def draw(
 
 def wireframe(read: xr.Dataset) -> Figure:
     """Absolute activations over tokens and channels."""
-    figure = plt.figure(figsize=(5.6, 4.4))
+    figure = plt.figure(figsize=(5.6, 4.0))
     axis: Any = figure.add_subplot(projection="3d")
     surface = read["surface"].to_numpy()
     tokens, channels = np.arange(surface.shape[0]), read["channel_shown"].to_numpy()
     grid = np.meshgrid(channels, tokens)
     axis.plot_wireframe(*grid, surface, color=PALETTE[0], linewidth=0.7, rcount=24, ccount=64)
     axis.set(xlabel="channel", ylabel="token")
-    axis.set_title(f"|activation|, greatest {surface.max():,.0f}")
+    axis.set_title(f"|activation|, greatest {surface.max():,.0f}", y=0.96)
     axis.view_init(elev=22, azim=-60)
-    axis.set_box_aspect(None, zoom=0.9)
+    axis.set_box_aspect(None, zoom=0.95)
     return figure
 
 
@@ -167,7 +168,7 @@ def causal(read: xr.Dataset) -> Figure:
 def curves(run: xr.Dataset) -> Figure:
     """Every layer's points, fit and band on linear and logarithmic time."""
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.7), sharey=True)
-    steps = run["step"].to_numpy()
+    fitted, steps = regular(run), run["step"].to_numpy()
     layers = run["layer"].to_numpy()
     layers = layers[np.unique(np.linspace(0, len(layers) - 1, SHOWN_LAYERS).astype(int))]
     for axis, scale in zip(axes, ("linear", "log"), strict=True):
@@ -179,7 +180,8 @@ def curves(run: xr.Dataset) -> Figure:
         shift = 1 if scale == "log" else 0  # step 0 has no logarithm
         for colour, layer in zip(PALETTE, layers, strict=False):
             ratio = run["ratio"].sel(layer=layer).to_numpy()
-            told = fit_emergence(steps, ratio).forecast(dense)
+            fit = fit_emergence(fitted["step"].to_numpy(), fitted["ratio"].sel(layer=layer))
+            told = fit.forecast(dense)
             at = told["step"] + shift
             axis.plot(steps + shift, ratio, "o", color=colour, markersize=3, alpha=0.7)
             axis.plot(at, told["ratio"], color=colour, label=f"layer {layer}")
@@ -196,8 +198,8 @@ def curves(run: xr.Dataset) -> Figure:
 def contrasts(runs: Runs) -> Figure:
     """The largest layer's ratio in the main trainings and in others."""
     figure, axis = plt.subplots(figsize=(5.8, 3.9))
-    words = {"slow": "a third of the rate, weight decay", "bytes": "bytes of Python source"}
-    colours = {"slow": PALETTE[1], "bytes": PALETTE[2]}
+    words = {"decayed": "with weight decay 1", "bytes": "bytes of Python source"}
+    colours = {"decayed": PALETTE[1], "bytes": PALETTE[2]}
     seen = False
     for name, run in runs.items():
         group = run.attrs["group"]

@@ -46,16 +46,14 @@ def record(
     _depth(session, table)
     _prediction(session, predicted)
     _architecture(session, table)
-    for name in simulated.data_vars:
-        if str(name) not in ("noise", "early"):
-            session.measure(f"simulated_{name}", simulated[name].to_numpy())
+    _simulated(session, simulated)
     main = [run for run in runs.values() if run.attrs["group"] == "main"]
     session.measure("sink_importance_start", [float(run["sink_importance"][0]) for run in main])
     session.measure("sink_importance_end", [float(run["sink_importance"][-1]) for run in main])
     session.measure(
         "main_final_ratio", [float(run["ratio"].isel(step=-1).max()) for run in main], "x median"
     )
-    for name in ("slow", "bytes"):
+    for name in ("decayed", "bytes"):
         if name in runs:
             final = runs[name]["ratio"].isel(step=-1).to_numpy()
             session.measure(f"{name}_final_ratio", final, "x median")
@@ -142,7 +140,8 @@ def _emergence(session: Session, table: pd.DataFrame) -> None:
         session.measure(f"{name}_r2", by_run[f"r2 {column}"].mean(), bounds=R2)
         session.measure(f"{name}_aic", by_run[f"aic {column}"].mean())
     for name in ("emergence", "logarithm", "persistence", "covered"):
-        session.measure(f"forecast_{name}", by_run[f"forecast_{name}"].mean())
+        share = SHARE if name == "covered" else None
+        session.measure(f"forecast_{name}", by_run[f"forecast_{name}"].mean(), bounds=share)
     for name in ("A", "lam", "gamma", "t0", "K"):
         session.measure(f"identified_{name}", by_run[f"identified_{name}"].mean(), bounds=SHARE)
     peaks = table[table["regime"] == "early-peak"]["t_peak"].to_numpy(float)
@@ -178,6 +177,20 @@ def _prediction(session: Session, predicted: xr.Dataset) -> None:
         session.measure(f"left_out_r2_{target}", float(at["left_out"]), exact=True)
         session.measure(f"left_out_error_{target}", at["left_out_error"].to_numpy())
         session.measure(f"left_out_baseline_{target}", at["left_out_baseline"].to_numpy())
+
+
+def _simulated(session: Session, simulated: xr.Dataset) -> None:
+    """Record what a fit recovers of curves that are known; times only of those that peak."""
+    early = simulated["early"].to_numpy() > 0
+    for name in map(str, simulated.data_vars):
+        values = simulated[name].to_numpy()
+        if name in ("noise", "early", "error_K"):
+            continue
+        values = values[early] if name == "error_t_peak" else values
+        yes_or_no = name.startswith(("covered", "identified", "right", "forecast_covered"))
+        session.measure(f"simulated_{name}", values, bounds=SHARE if yes_or_no else None)
+    near = simulated["error_K"].to_numpy() < 0.5
+    session.measure("simulated_K_within_half", near.astype(float), bounds=SHARE)
 
 
 def _architecture(session: Session, table: pd.DataFrame) -> None:

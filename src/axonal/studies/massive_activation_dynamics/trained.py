@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WATCHED = 32  # sequences that the monitor looks at
 POOL = 4096
-LINEAR_POINTS = 30
+REGULAR_POINTS = 36  # and step 0: as many as the paper has
 SINK_SEQUENCES = 4
 
 
@@ -58,10 +58,14 @@ class Recipe:
 
 
 def checkpoint_steps(steps: int) -> list[int]:
-    """Return 0, powers of two, then evenly spaced steps to the end."""
+    """Return regularly spaced steps from 0 to the end, and powers of two early on."""
     early = [2**i for i in range(20) if 2**i <= steps // 8]
-    late = np.linspace(0, steps, LINEAR_POINTS + 1)[1:]
-    return sorted({0, *early, *(round(float(step)) for step in late)})
+    return sorted({*early, *regular_steps(steps)})
+
+
+def regular_steps(steps: int) -> list[int]:
+    """Return the regularly spaced steps that curves are fitted to, as in the paper."""
+    return sorted({round(float(step)) for step in np.linspace(0, steps, REGULAR_POINTS + 1)})
 
 
 def grow(recipe: Recipe, session: Session) -> xr.Dataset:
