@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from axonal.activations.editing import EditsBySite
 from axonal.activations.edits import Edit
 from axonal.activations.provenance import describe, require_same
 from axonal.activations.site import Site
-from axonal.errors import AxonalError, InputError
+from axonal.errors import InputError
+from axonal.files import whole_folder
 
 _CARD, _TENSORS = "card.json", "edits.safetensors"
 _KINDS = {name: getattr(known_edits, name) for name in known_edits.__all__ if name != "Edit"}
@@ -43,8 +43,6 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
         The model that the edits were made with: ``load`` refuses another one.
     """
     path = Path(path)
-    if path.exists() and not ((path / _CARD).is_file() and (path / _TENSORS).is_file()):
-        raise InputError(f"{path} exists and holds no edits: choose another folder.")
     writer = _Writer()
     listed = []
     for site, chain in edits.items():
@@ -54,24 +52,10 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
             {"site": dataclasses.asdict(site), "edits": [writer.module(e) for e in chain]}
         )
     card = {"format": 1, "model": describe(model), "sites": listed}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as draft:
-            new, old = Path(draft) / "new", Path(draft) / "old"
-            new.mkdir()
-            save_file(writer.tensors, new / _TENSORS)
-            card["sha256"] = _sha256(new / _TENSORS)
-            (new / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-            if path.exists():
-                path.rename(old)
-            try:
-                new.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
-    except (OSError, SafetensorError) as error:
-        raise AxonalError(f"The edits could not be written to {path}: {error}.") from error
+    with whole_folder(path, holds=(_CARD, _TENSORS), what="edits") as folder:
+        save_file(writer.tensors, folder / _TENSORS)
+        card["sha256"] = _sha256(folder / _TENSORS)
+        (folder / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
     return path
 
 

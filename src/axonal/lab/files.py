@@ -1,43 +1,23 @@
-"""Files that are either there whole or not there, and words for what a disk refuses."""
+"""The files of a run: written whole or not at all, read with one clear sentence."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from axonal import files
 from axonal.errors import AxonalError, InputError
+from axonal.files import UNFINISHED, whole_file
 
-UNFINISHED = ".unfinished-"
+_HINT = "set AXONAL_RUNS elsewhere"
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` and move it there once it is written and flushed.
-
-    A process killed at any moment leaves the old file or the new one, never half of one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        temporary.chmod(0o666 & ~_umask())
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+def whole(path: Path) -> AbstractContextManager[Path]:
+    """Give a temporary path beside `path` and move it there once it is written and flushed."""
+    return whole_file(path, _HINT)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -75,22 +55,4 @@ def read_json(path: Path) -> Any:
 
 def disk_error(error: OSError, path: Path) -> AxonalError:
     """Say what a disk refused and what to do about it."""
-    if error.errno == errno.ENOSPC:
-        return AxonalError(
-            f"The disk that holds {path.parent} is full; free some space or set AXONAL_RUNS elsewhere"
-        )
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return AxonalError(f"{path} can't be written ({error.strerror}); set AXONAL_RUNS elsewhere")
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return AxonalError(
-            f"{path} can't be a folder, since a file is in its way; set AXONAL_RUNS elsewhere"
-        )
-    return AxonalError(
-        f"{path} can't be written ({error.strerror or error}); set AXONAL_RUNS elsewhere"
-    )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return files.disk_error(error, path, _HINT)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 import uuid
 import zipfile
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axonal.errors import AxonalError, InputError
+from axonal.files import whole_file
 from axonal.sweep.worker import Outputs, join
 
 FLUSH_SECONDS = 1.0
@@ -145,9 +145,5 @@ def _read(paths: list[Path]) -> tuple[Keys, Outputs, dict[bytes, list[Record]]]:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with whole_file(path) as draft:
+        draft.write_bytes(data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from axonal.errors import AxonalError, InputError
+from axonal.files import whole_file
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -33,9 +34,8 @@ def open_folder(folder: Path, card: dict[str, Any]) -> None:
             if folder.is_dir() and any(folder.iterdir()):
                 raise InputError(f"{folder} is not empty and holds no training: name a new folder.")
             folder.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".unfinished")
-            draft.write_text(json.dumps(card, indent=2), encoding="utf-8")
-            draft.replace(path)
+            with whole_file(path) as draft:
+                draft.write_text(json.dumps(card, indent=2), encoding="utf-8")
             return
         there = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:

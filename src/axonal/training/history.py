@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axonal.errors import InputError
+from axonal.files import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,9 +123,8 @@ class Journal:
             return
         if self.path.is_file():
             self.rows = [row for row in rows(self.path) if row["step"] < step]
-        draft = self.path.with_suffix(".unfinished")
-        draft.write_text("".join(_line(row) for row in self.rows), encoding="utf-8")
-        draft.replace(self.path)
+        with whole_file(self.path) as draft:
+            draft.write_text("".join(_line(row) for row in self.rows), encoding="utf-8")
 
     def write(self, new: Sequence[Mapping[str, Any]]) -> None:
         """Add rows; they are on the disk when this returns."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from axonal.errors import InputError
+from axonal.files import whole_file
 
 #: What an observer returns: numbers, or small arrays of them, by name.
 Values = Mapping[str, Any]
@@ -98,11 +99,8 @@ class Snapshots:
             return
         from safetensors.torch import save_file
 
-        path = self._path(step)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        save_file(weights, unfinished)
-        unfinished.replace(path)
+        with whole_file(self._path(step)) as draft:
+            save_file(weights, draft)
 
     @property
     def steps(self) -> list[int]:
