@@ -83,8 +83,9 @@ def draw(
         session.figure(
             "monitor",
             monitored(organism),
-            caption="How well a drift monitor tells transported prompts from ordinary traffic, from "
-            "answered prompts, and in windows of twelve. A half is chance.",
+            caption="How well transported prompts are told by their activations: a prompt among all "
+            "or among the answered ones, and a window of twelve from ordinary traffic or from traffic "
+            "that never touches the topic. A half is chance; lines span the draws.",
             alt="Points of the area under the ROC curve for four maps.",
         )
         session.figure(
@@ -285,21 +286,22 @@ def monitored(organism: Sequence[xr.Dataset]) -> Figure:
     figure, axis = plt.subplots(figsize=(6.0, 3.2))
     maps = organism[0]["monitored"].to_numpy().tolist()
     words = {
-        "traffic": "from all traffic",
-        "answered": "from answered prompts",
-        "windows": "windows",
+        "rows": "a prompt, among all",
+        "answered": "a prompt, among the answered",
+        "windows": "a window, from ordinary traffic",
+        "quiet": "a window, from quiet traffic",
     }
     for j, (against, label) in enumerate(words.items()):
         for i, name in enumerate(maps):
             values = [float(o["area"].sel(monitored=name, against=against)) for o in organism]
-            y = i + (j - 1) * 0.22
+            y = i + (j - 1.5) * 0.18
             axis.plot([min(values), max(values)], [y, y], color=PALETTE[j], lw=2)
             axis.plot(np.mean(values), y, "o", color=PALETTE[j], label=label if i == 0 else None)
     axis.axvline(0.5, color="#BBBBBB", lw=1, zorder=0)
     axis.set_yticks(range(len(maps)), maps)
     axis.invert_yaxis()
     axis.set(xlabel="area under the ROC curve", xlim=(0, 1.02))
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8.5)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8.5)
     return figure
 
 

@@ -90,58 +90,55 @@ def strengthen(trial: Trial, weaker: LanguageModel | None) -> xr.Dataset:
 def monitor(trial: Trial, rng: np.random.Generator, windows: int = 100) -> xr.Dataset:
     """Tell transported prompts from ordinary traffic by their activations, where they were moved.
 
-    Ordinary traffic is declined and answered prompts in equal parts; the reference is the fitted
-    ones. Attacked traffic is the same with every declined prompt transported. Single rows are told
-    from all ordinary ones, and from the answered ones, among which the map puts them.
+    Ordinary traffic is declined and answered prompts in equal parts; in attacked traffic every
+    declined prompt is transported.
+
+    - ``rows``: a transported prompt against ordinary ones, by a detector of all traffic.
+    - ``answered``: against the answered ones, among which it was put, by a detector of these.
+    - ``windows``: a window of attacked traffic against one of ordinary traffic.
+    - ``quiet``: against one in which nobody asked what is declined, which is no attack.
     """
     bench, best = trial.bench, trial.best
     found: dict[str, Any] = {}
     x = bench.held_out.activations[best.block]
     source, target = x[bench.slices["source"]], x[bench.slices["target"]]
-    reference = torch.cat([bench.source[best.block], bench.target[best.block]])
-    detector = NoveltyDetector(max(1, min(8, len(reference) - 3))).fit(reference)
+    answered = bench.target[best.block]
+    reference = torch.cat([bench.source[best.block], answered])
+    rows, among = (
+        NoveltyDetector(max(1, min(8, len(r) - 3))).fit(r) for r in (reference, answered)
+    )
     window = max(3, min(WINDOW, len(reference) // 4))
     watch = DriftMonitor(reference, window=window, seed=int(rng.integers(2**31)))
-    for name in (best.name, "mean shift", "directional ablation", "Gaussian, full"):
-        fitted = bench.fit(trial.chooser.method(name), best.block)
-        with calm():
-            moved = fitted.transform(source)
-        found[name] = [
-            _area(detector.score(moved), detector.score(torch.cat([source, target]))),
-            _area(detector.score(moved), detector.score(target)),
-            _windows(watch, window, moved, source, target, windows, rng),
-        ]
-    return xr.Dataset(
-        {"area": (("monitored", "against"), np.array(list(found.values())))},
-        coords={
-            "monitored": ["transport", *list(found)[1:]],
-            "against": ["traffic", "answered", "windows"],
-        },
-    )
-
-
-def _windows(
-    watch: DriftMonitor,
-    window: int,
-    moved: Tensor,
-    source: Tensor,
-    target: Tensor,
-    windows: int,
-    rng: np.random.Generator,
-) -> float:
-    """Area under the curve of whole windows of mixed traffic, by their distance to the reference."""
 
     def distances(declined: Tensor) -> np.ndarray:
-        found = []
+        told = []
         for _ in range(windows):
             on = rng.integers(len(declined), size=window // 2)
             off = rng.integers(len(target), size=window - window // 2)
             watch.reset()
             drift = watch.update(torch.cat([declined[on], target[off]]))
-            found.append(np.nan if drift is None else drift.distance)
-        return np.array(found)
+            told.append(np.nan if drift is None else drift.distance)
+        return np.array(told)
 
-    return _area(distances(moved), distances(source))
+    ordinary, quiet = distances(source), distances(target)
+    for name in (best.name, "mean shift", "directional ablation", "Gaussian, full"):
+        fitted = bench.fit(trial.chooser.method(name), best.block)
+        with calm():
+            moved = fitted.transform(source)
+        attacked = distances(moved)
+        found[name] = [
+            _area(rows.score(moved), rows.score(torch.cat([source, target]))),
+            _area(among.score(moved), among.score(target)),
+            _area(attacked, ordinary),
+            _area(attacked, quiet),
+        ]
+    return xr.Dataset(
+        {"area": (("monitored", "against"), np.array(list(found.values())))},
+        coords={
+            "monitored": ["transport", *list(found)[1:]],
+            "against": ["rows", "answered", "windows", "quiet"],
+        },
+    )
 
 
 def _area(positives: Any, negatives: Any) -> float:

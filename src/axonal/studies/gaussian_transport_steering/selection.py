@@ -49,7 +49,8 @@ class Chooser:
     cap
         Perplexity ratio that is allowed.
     tries
-        Candidates whose damage is computed at most; after them the least damaging one is taken.
+        Candidates whose damage is computed at most: those that change something, in order. If none
+        of them keeps to the cap, the least damaging one is taken.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Chooser:
         found: xr.Dataset,
         neutral: NeutralTexts | None,
         cap: float = 1.1,
-        tries: int = 3,
+        tries: int = 10,
     ) -> None:
         self._bench, self._found, self._neutral = bench, found, neutral
         self._cap, self._tries = cap, tries
@@ -81,8 +82,9 @@ class Chooser:
             for block in at["block"].to_numpy()
             for one in [at.sel({"map": name, "block": block})]
         )
+        active = [one for one in candidates if one[0] < 0] or candidates[:1]
         tried = []
-        for _, _, name, block in candidates[: self._tries]:
+        for _, _, name, block in active[: self._tries]:
             tried.append(self.harm(name, block))
             if not tried[-1].perplexity > self._cap:
                 return tried[-1]
