@@ -56,6 +56,7 @@ def test_batches_are_a_function_of_the_step_and_of_the_stream_alone():
     assert not torch.equal(batches(201)["labels"], late["labels"])
     both, alone = streams(11), task.batches(4, seed=7, streams=(9,))(11)
     assert torch.equal(both["examples"][1], alone["examples"][0])
+    assert not torch.equal(both["examples"][0], both["examples"][1])
     assert both["labels"].shape == (2, 4, 3)
 
 
