@@ -89,7 +89,7 @@ def measure_task(name: str, model: LanguageModel, config: Config, session: Sessi
     depth = every["attention"].layers
     block_rivals = blocks(config, depth)
     points = sum(len(r.settings) for r in (*unit_rivals, *block_rivals))
-    points += 6 * len(config.alpha) + len(config.alpha_everywhere) + 1
+    points += 5 * len(config.alpha) + 2 * len(config.alpha_everywhere) + 2
     with session.progress(f"{asked.name}: tuning", points) as advance:
         tuned, grids = {}, []
         for rival in unit_rivals:

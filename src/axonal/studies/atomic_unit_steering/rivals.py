@@ -70,7 +70,12 @@ def ablations(config: Config, site: Any, setting: Setting, effects: Tensor) -> l
         Rival("promotion only", strengths, lambda m, s: b.promotion(m[site], k, s[0])),
         Rival("suppression only", strengths, lambda m, s: b.suppression(m[site], k, s[0])),
         Rival("all units", everywhere, lambda m, s: b.all_units(m[site], s[0])),
-        Rival("causal ranking", strengths, lambda m, s: b.given_order(m[site], effects, k, s[0])),
+        # Units of large effect need small gains, or they overshoot.
+        Rival(
+            "causal ranking",
+            (*everywhere, strengths[0]),
+            lambda m, s: b.given_order(m[site], effects, k, s[0]),
+        ),
     ]
 
 
