@@ -73,8 +73,9 @@ class Monitor:
             batch_size=self.batch_size,
         )
         self._kept.add(step, rows)
-        series = aggregate(rows)
-        return {name: series[name].tolist() for name in ("ratio", "top1", "median")}
+        means = rows.groupby("layer")[["top1", "median"]].mean()  # the ratio of means, by layer
+        ratio = means["top1"] / means["median"]
+        return {"ratio": ratio.tolist(), **{name: means[name].tolist() for name in means.columns}}
 
     def rows(self) -> pd.DataFrame:
         """Return what was seen, a row for each step, sequence and layer."""

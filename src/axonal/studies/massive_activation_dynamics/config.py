@@ -23,6 +23,9 @@ class Config(StudyConfig):
     seeds: int = Field(3, ge=2, description="trainings of the main small decoder")
     steps: PositiveInt = Field(2000, description="updates of each main training")
     batch: PositiveInt = Field(32, description="sequences a batch of a main training")
+    points: int = Field(
+        36, ge=6, description="regularly spaced checkpoints of each training, after step 0"
+    )
     contrasts: bool = Field(
         True,
         description="whether a training with weight decay and one on bytes are run for comparison",
@@ -58,7 +61,14 @@ class Config(StudyConfig):
 
 def main_recipes(config: Config) -> list[dict[str, object]]:
     """Return the trainings of the main decoder and those it is compared with."""
-    shape = {"layers": 3, "width": 64, "heads": 1, "batch": config.batch, "steps": config.steps}
+    shape = {
+        "layers": 3,
+        "width": 64,
+        "heads": 1,
+        "batch": config.batch,
+        "steps": config.steps,
+        "points": config.points,
+    }
     recipes: list[dict[str, object]] = [
         {"name": f"main_{seed}", **shape, "rate": config.rate, "repeat": seed}
         for seed in range(config.seeds)
@@ -82,6 +92,7 @@ def architecture_recipes(config: Config) -> list[dict[str, object]]:
             "heads": heads,
             "batch": config.architecture_batch,
             "steps": config.architecture_steps,
+            "points": config.points,
             "rate": config.rate,
             "group": "architecture",
             "repeat": seed,

@@ -51,7 +51,7 @@ def regular(run: xr.Dataset) -> xr.Dataset:
     """Return a run at the regularly spaced steps alone; a tracked one has no others."""
     if run.attrs["group"] == "tracked":
         return run
-    return run.sel(step=regular_steps(int(run["step"][-1])))
+    return run.sel(step=regular_steps(int(run["step"][-1]), int(run.attrs["points"])))
 
 
 def _fit(steps: np.ndarray, ratios: np.ndarray) -> dict[str, Any]:

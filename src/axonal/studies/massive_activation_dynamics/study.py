@@ -39,6 +39,7 @@ study = Study(
             "perplexity_texts": 2,
             "seeds": 2,
             "steps": 40,
+            "points": 12,
             "batch": 8,
             "contrasts": False,
             "depths": (4,),

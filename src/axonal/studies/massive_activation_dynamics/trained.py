@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 WATCHED = 32  # sequences that the monitor looks at
 POOL = 4096
-REGULAR_POINTS = 36  # and step 0: as many as the paper has
 SINK_SEQUENCES = 4
 
 
@@ -41,6 +40,8 @@ class Recipe:
         "backcopy" or "bytes".
     group, repeat
         Which part of the study it belongs to, and its seed there.
+    points
+        Regularly spaced checkpoints after step 0.
     """
 
     name: str
@@ -55,17 +56,18 @@ class Recipe:
     task: str = "backcopy"
     group: str = "main"
     repeat: int = 0
+    points: int = 36
 
 
-def checkpoint_steps(steps: int) -> list[int]:
+def checkpoint_steps(steps: int, points: int = 36) -> list[int]:
     """Return regularly spaced steps from 0 to the end, and powers of two early on."""
     early = [2**i for i in range(20) if 2**i <= steps // 8]
-    return sorted({*early, *regular_steps(steps)})
+    return sorted({*early, *regular_steps(steps, points)})
 
 
-def regular_steps(steps: int) -> list[int]:
+def regular_steps(steps: int, points: int = 36) -> list[int]:
     """Return the regularly spaced steps that curves are fitted to, as in the paper."""
-    return sorted({round(float(step)) for step in np.linspace(0, steps, REGULAR_POINTS + 1)})
+    return sorted({round(float(step)) for step in np.linspace(0, steps, points + 1)})
 
 
 def grow(recipe: Recipe, session: Session) -> xr.Dataset:
@@ -75,7 +77,7 @@ def grow(recipe: Recipe, session: Session) -> xr.Dataset:
     watched = pool(WATCHED, recipe.length, session.rng(f"{recipe.task} watched"))
     seed = session.seed_for(f"{recipe.name}")
     model = decoder(recipe, seed)
-    monitor = Monitor(watched, at=checkpoint_steps(recipe.steps))
+    monitor = Monitor(watched, at=checkpoint_steps(recipe.steps, recipe.points))
     sinks: dict[int, tuple[float, float]] = {}
 
     def look(model: nn.Module, step: int) -> dict[str, Any]:
@@ -113,7 +115,11 @@ def grow(recipe: Recipe, session: Session) -> xr.Dataset:
     start, end = history.loss[:10].mean(), history.loss[-50:].mean()
     shape = {"layers": recipe.layers, "width": recipe.width, "heads": recipe.heads}
     return dataset.assign(loss_start=float(start), loss_end=float(end)).assign_attrs(
-        **shape, mlp_width=4 * recipe.width, group=recipe.group, task=recipe.task
+        **shape,
+        mlp_width=4 * recipe.width,
+        points=recipe.points,
+        group=recipe.group,
+        task=recipe.task,
     )
 
 
