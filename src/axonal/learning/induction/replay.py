@@ -56,6 +56,7 @@ def small_multiples(folders: Mapping[str, Path | str]) -> Figure:
         draw_strengths(axes[1, column], run)
         axes[0, column].set_title(title)
         axes[1, column].set_xlabel("sequences seen (thousands)")
+    axes[0, 0].set_ylim(0, 1.02 * max(run.observed("train_loss").max() for run in runs.values()))
     axes[0, 0].set_ylabel("loss (nats)")
     axes[1, 0].set_ylabel("induction strength")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -76,7 +77,6 @@ def draw_losses(axis: Any, run: Run) -> None:
         if name == "train":
             axis.plot(thousands, losses, color=colour, linewidth=0.5, alpha=0.5)
         axis.plot(thousands, np.median(losses, axis=1), color=colour, label=LABELS.get(name, name))
-    axis.set_ylim(0, None)
 
 
 def draw_strengths(axis: Any, run: Run) -> None:
