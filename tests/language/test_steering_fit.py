@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 from axonal.activations import Site, Sites
 from axonal.errors import InputError
@@ -15,6 +14,7 @@ from axonal.language.steering import collect, fit
 from axonal.language.steering.fitting import estimator_of
 from axonal.language.steering.streaming import RunningRows, moments_suffice
 from axonal.transport import LEACE, GaussianTransport, MeanShift, UnitTransport, family
+from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 EXACT = GaussianTransport(None, shrinkage=0.2, ridge=0.0)
 
@@ -235,3 +235,16 @@ def test_layers_that_are_not_there_are_refused() -> None:
 def test_positions_that_no_prompt_has_are_refused() -> None:
     with pytest.raises(InputError, match="No token of target"):
         fit(tiny(), NEGATIVE, POSITIVE, 1, positions=slice(40, None))
+
+
+@pytest.mark.parametrize(
+    "rule", [slice(None), torch.tensor([[0, 2]] * 4), lambda c: c.positions >= 0]
+)
+def test_first_tokens_that_a_rule_names_are_left_out_with_a_note(rule: Any) -> None:
+    model = tiny()
+    sites = [Sites.of(model.model).residual(i) for i in (0, 1)]
+    with pytest.warns(UserWarning, match=r"^4 first tokens, .* were left out of prompts"):
+        rows = collect(model, NEGATIVE[:4], sites, rule, batch_size=4)
+    without = slice(1, None) if not isinstance(rule, torch.Tensor) else 2
+    expected = collect(model, NEGATIVE[:4], sites, without, batch_size=4)
+    torch.testing.assert_close(rows[sites[1]], expected[sites[1]])

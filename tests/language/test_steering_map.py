@@ -8,12 +8,12 @@ import json
 import pytest
 import torch
 from accelerate import cpu_offload, dispatch_model
-from steering_models import NEGATIVE, POSITIVE, make_tokenizer, tiny
 
 from axonal.errors import AxonalError, InputError
 from axonal.language.models import LanguageModel
 from axonal.language.steering import LogitGap, SteeringMap, collect, fit, generate
 from axonal.transport import UnitTransport
+from steering_models import NEGATIVE, POSITIVE, make_tokenizer, tiny
 
 GAP = LogitGap(" positive", " negative")
 
@@ -45,11 +45,12 @@ def test_saving_again_replaces_the_map_and_nothing_else(tmp_path) -> None:
     fitted(map="mean shift").save(tmp_path / "map")
     assert SteeringMap.load(tmp_path / "map").origin.method.startswith("MeanShift")
     (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds no steering map: choose another folder"):
         fitted().save(tmp_path / "other")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map", "other"]
     (tmp_path / "file").write_text("x")
-    with pytest.raises(AxonalError, match="could not be written"):
+    with pytest.raises(AxonalError, match="a file is in its way"):
         fitted().save(tmp_path / "file" / "map")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ def _batches(
     """Yield batch by batch: the prompts in it, their rows at each site, the rows of each prompt."""
     tokenizer = language_model.tokenizer
     where = Where(positions, instruction_tail(tokenizer, prompts.uses_template(tokenizer)))
-    total = 0
+    total = left_out = 0
     for chosen, batch in batches(language_model, prompts.encode(tokenizer), batch_size):
         columns = batch["input_ids"].shape[1]
         if new_tokens:
@@ -108,13 +109,23 @@ def _batches(
         counts: list[int] = []
 
         def mean(call: Call, columns: int = columns, counts: list[int] = counts) -> Tensor:
-            meant = where.tokens(dataclasses.replace(call, prompt_columns=columns))
+            nonlocal left_out
+            call = dataclasses.replace(call, prompt_columns=columns)
+            meant = where.tokens(call)
+            if not counts:  # once a batch, whatever the number of sites
+                left_out += where.first_tokens(call)
             counts[:] = meant.sum(-1).tolist()
             return meant
 
         call = {**batch, "use_cache": False}
         yield chosen, record(language_model.model, call, sites, mean), counts
         total += sum(counts)
+    if left_out:
+        warnings.warn(
+            f"{left_out} first tokens, whose activations are massive, were left out of "
+            f"{prompts.name}.",
+            stacklevel=3,
+        )
     if total == 0:
         raise InputError(f"No token of {prompts.name} is meant by positions={positions!r}.")
 

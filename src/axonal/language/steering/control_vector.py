@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from axonal.errors import AxonalError, InputError
+from axonal.errors import InputError
+from axonal.files import whole_file
 from axonal.language.steering.steering_map import SteeringMap
 from axonal.transport import AffineMap
 
@@ -45,9 +46,8 @@ def export_control_vector(steering: SteeringMap, path: str | Path) -> Path:
         step = one.bias if one.basis is None else one.basis @ one.bias
         directions[int(block[1])] = (steering.strength * step).float().cpu().numpy()
     hint = steering.origin.model["class"].removesuffix("ForCausalLM").lower()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer = gguf.GGUFWriter(path, _ARCHITECTURE)
+    with whole_file(path) as temporary:
+        writer = gguf.GGUFWriter(temporary, _ARCHITECTURE)
         writer.add_string(f"{_ARCHITECTURE}.model_hint", hint)
         writer.add_uint32(f"{_ARCHITECTURE}.layer_count", len(directions))
         for block, direction in sorted(directions.items()):
@@ -56,8 +56,6 @@ def export_control_vector(steering: SteeringMap, path: str | Path) -> Path:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-    except OSError as error:
-        raise AxonalError(f"The control vector could not be written to {path}: {error}.") from error
     return path
 
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from axonal.activations import Edit, Positions, Site, Sites, edit
-from axonal.errors import AxonalError, InputError
+from axonal.errors import InputError
+from axonal.files import whole_folder
 from axonal.language.steering.origin import Origin
 from axonal.language.steering.where import Where
 from axonal.transport import AffineMap, UnitMap
@@ -136,8 +136,6 @@ class SteeringMap:
     def save(self, path: str | Path) -> Path:
         """Write the map to the folder ``path``, all or nothing; a map saved there is replaced."""
         path = Path(path)
-        if path.exists() and not ((path / _CARD).is_file() and (path / _TENSORS).is_file()):
-            raise InputError(f"{path} exists and holds no steering map: choose another folder.")
         tensors: dict[str, Tensor] = {}
         listed = []
         for number, (site, one) in enumerate(self.maps.items()):
@@ -159,7 +157,10 @@ class SteeringMap:
             "maps": listed,
             "report": self.report,
         }
-        _write(path, card, tensors)
+        with whole_folder(path, holds=(_CARD, _TENSORS), what="steering map") as folder:
+            save_file(tensors, folder / _TENSORS)
+            card["sha256"] = _sha256(folder / _TENSORS)
+            (folder / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         return path
 
     @classmethod
@@ -213,27 +214,6 @@ def _place(module: nn.Module) -> torch.device:
     """Where a module computes, as far as its weights tell."""
     places = (parameter.device for parameter in module.parameters())
     return next((place for place in places if place.type != "meta"), torch.device("cpu"))
-
-
-def _write(path: Path, card: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as draft:
-            new, old = Path(draft) / "new", Path(draft) / "old"
-            new.mkdir()
-            save_file(tensors, new / _TENSORS)
-            card = {**card, "sha256": _sha256(new / _TENSORS)}
-            (new / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-            if path.exists():
-                path.rename(old)
-            try:
-                new.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
-    except (OSError, SafetensorError) as error:
-        raise AxonalError(f"The map could not be written to {path}: {error}.") from error
 
 
 def _write_rule(rule: Positions) -> Any:

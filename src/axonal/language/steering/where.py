@@ -66,6 +66,13 @@ class Where:
         """Return which tokens of a pass are meant, ``(batch, length)``."""
         return (call.positions > 0) & select(call, self._known(self.rule))
 
+    def first_tokens(self, call: Call) -> int:
+        """Return how many first tokens an index, a slice, a mask or a function names in vain."""
+        if isinstance(self.rule, str):
+            return 0
+        named = (call.positions == 0) & select(call, self._known(self.rule))
+        return int(named.sum())
+
     def _known(self, rule: Positions) -> Positions:
         """Return the rule in the words that the activation engine knows."""
         if isinstance(rule, str) and rule == "after_instruction":
