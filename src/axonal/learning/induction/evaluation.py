@@ -5,6 +5,7 @@ Singh et al. 2024, sections 3 and 4. Every function returns one number for each 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -62,15 +63,24 @@ def losses_by_seed(logits: Tensor, labels: Tensor) -> Tensor:
 @torch.no_grad()
 def evaluate(model: nn.Module, batch: Batch, clamp: Clamp | None = None) -> Evaluation:
     """Measure loss and accuracy on sequences, with a clamp if there is one."""
-    loss, right, count = torch.zeros(1), torch.zeros(1), 0
-    with Clamped(model, clamp or Clamp()) as run:
-        for part, size in _chunks(model, batch):
-            logits = run(**part)
-            loss = loss + losses_by_seed(logits, part["labels"]).cpu().double() * size
-            logits = logits if logits.ndim == 3 else logits[None]
-            right = right + (logits.argmax(-1) == part["labels"][..., -1]).sum(1).cpu().double()
-            count += size
-    return Evaluation(loss / count, right / count)
+    return evaluate_with_strength(model, batch, None, clamp)[0]
+
+
+@torch.no_grad()
+def evaluate_with_strength(
+    model: nn.Module, batch: Batch, node: str | None, clamp: Clamp | None = None
+) -> tuple[Evaluation, Tensor]:
+    """Measure loss, accuracy and, at a node of attention patterns, induction strengths, in one go."""
+    loss, right, strength, count = torch.zeros(1), torch.zeros(1), torch.zeros(1), 0
+    for part, size, logits, pattern in _passes(model, batch, node, clamp):
+        labels = part["labels"]
+        loss = loss + losses_by_seed(logits, labels).cpu().double() * size
+        logits = logits if logits.ndim == 3 else logits[None]
+        right = right + (logits.argmax(-1) == labels[..., -1]).sum(1).cpu().double()
+        if pattern is not None:
+            strength = strength + strength_of(pattern, labels).cpu().double() * size
+        count += size
+    return Evaluation(loss / count, right / count), strength / count
 
 
 @torch.no_grad()
@@ -100,13 +110,10 @@ def induction_strength(
         ``(seeds, heads)`` in [-1, 1]; with more than two pairs the wrong labels are averaged.
     """
     total, count = torch.zeros(1), 0
-    node = f"layer{layer}.pattern"
-    with Clamped(model, clamp or Clamp()) as run, capturing(model, node) as flowed:
-        for part, size in _chunks(model, batch):
-            flowed.clear()
-            run(**part)
-            total = total + strength_of(flowed[-1], part["labels"]).cpu().double() * size
-            count += size
+    for part, size, _, pattern in _passes(model, batch, f"layer{layer}.pattern", clamp):
+        assert pattern is not None
+        total = total + strength_of(pattern, part["labels"]).cpu().double() * size
+        count += size
     return total / count
 
 
@@ -122,13 +129,11 @@ def strength_of(pattern: Tensor, labels: Tensor) -> Tensor:
 def previous_token_score(model: nn.Module, batch: Batch, *, layer: int = 1) -> Tensor:
     """Return how much each head's label tokens attend to the exemplar before, ``(seeds, heads)``."""
     total, count = torch.zeros(1), 0
-    with capturing(model, f"layer{layer}.pattern") as flowed:
-        for part, size in _chunks(model, batch):
-            flowed.clear()
-            model(**part)
-            below = flowed[-1].diagonal(offset=-1, dim1=-2, dim2=-1)[..., 0::2]
-            total = total + below.mean((1, -1)).cpu().double() * size
-            count += size
+    for _, size, _, pattern in _passes(model, batch, f"layer{layer}.pattern", None):
+        assert pattern is not None
+        below = pattern.diagonal(offset=-1, dim1=-2, dim2=-1)[..., 0::2]
+        total = total + below.mean((1, -1)).cpu().double() * size
+        count += size
     return total / count
 
 
@@ -192,6 +197,19 @@ def progress_measure(
     if not found:
         raise InputError("A progress measure needs checkpoints, and there are none.")
     return np.stack(found)
+
+
+def _passes(
+    model: nn.Module, batch: Batch | FewShotTask, node: str | None, clamp: Clamp | None
+) -> Iterator[tuple[Batch, int, Tensor, Tensor | None]]:
+    """Yield parts of the sequences, how many they are, their logits, and what flowed at the node."""
+    with contextlib.ExitStack() as stack:
+        run = stack.enter_context(Clamped(model, clamp or Clamp()))
+        flowed = [] if node is None else stack.enter_context(capturing(model, node))
+        for part, size in _chunks(model, batch):
+            flowed.clear()
+            logits = run(**part)
+            yield part, size, logits, flowed[-1] if flowed else None
 
 
 def _chunks(model: nn.Module, batch: Batch | FewShotTask) -> Iterator[tuple[Batch, int]]:

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from axonal.errors import InputError
-from axonal.learning.induction.clamping import Clamped, capturing
+from axonal.learning.induction.clamping import Clamped
 from axonal.learning.induction.clamps import Clamp, Hold, Ideal
 from axonal.learning.induction.evaluation import (
     THRESHOLD,
-    evaluate,
+    evaluate_with_strength,
     learning_time,
     losses_by_seed,
-    strength_of,
 )
 from axonal.learning.induction.task import Batch, FewShotTask
 from axonal.training import History, Observe, Patience, Snapshots
@@ -217,18 +216,15 @@ class _Evaluator:
     def __call__(self, model: nn.Module, step: int) -> dict[str, Any]:
         now = Clamp(self.clamp.at(step))
         found: dict[str, Any] = {}
+        node = self.strength_at
         for name, batch in self.held.items():
-            measured = evaluate(model, batch, now)
+            measured, strength = evaluate_with_strength(model, batch, node, now)
             found[f"{name}_loss"], found[f"{name}_accuracy"] = measured.loss, measured.accuracy
+            if node is not None:
+                found["strength"], node = strength, None  # on the first kind of sequences
         if self.until is not None:  # falls as long as there is a member to wait for, then stalls
             waits = bool((found["train_loss"] >= self.until).any())
             found["waiting"] = -step if waits else 0
-        if self.strength_at is not None and self.held:
-            batch = next(iter(self.held.values()))
-            device = next(model.parameters()).device
-            with Clamped(model, now) as run, capturing(model, self.strength_at) as flowed:
-                run(**{key: value.to(device) for key, value in batch.items()})
-            found["strength"] = strength_of(flowed[-1], batch["labels"].to(device))
         return found
 
 

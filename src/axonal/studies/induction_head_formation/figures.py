@@ -174,7 +174,7 @@ def heads(trained: xr.Dataset) -> Figure:
     for name, (label, marker, colour) in shown.items():
         left.plot(strength, trained[name].to_numpy().ravel(), marker, color=colour, label=label)
     left.set(xlabel="induction strength", ylabel="accuracy", ylim=(0, 1.05))
-    left.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)
     for losses in trained["loss_by_heads"].to_numpy():
         right.plot(trained["heads"], losses, "o-", color=PALETTE[0], linewidth=1, markersize=3)
     right.set(xlabel="strongest heads active", ylabel="loss (nats)", yscale="log")
