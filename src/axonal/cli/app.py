@@ -168,6 +168,58 @@ def new(
     keeping.new(slug, into)
 
 
+@app.command()
+def screen(
+    library: Annotated[
+        Path, typer.Argument(help="SDF, SMILES, CSV or Parquet; or the folder of an index.")
+    ],
+    query: Annotated[
+        list[str], typer.Option(help="A molecule that binds: a SMILES or a file; may be repeated.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="The ranking: .csv, .tsv, .parquet, .smi or .json.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="ecfp4, usrcat, shape, or the folder of a trained search.")
+    ] = "ecfp4",
+    train: Annotated[
+        Path | None, typer.Option(help="Learn first, from a table of smiles and target.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="Column of that table with pK; below 6.5 is no binder.")
+    ] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="Further molecules to learn from, without targets.")
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="fingerprints, unimol, or a file of Uni-Mol weights.")
+    ] = "fingerprints",
+    steps: Annotated[int, typer.Option(min=1, help="Updates of the training.")] = 300,
+    save: Annotated[Path | None, typer.Option(help="Keep what was learned in a folder.")] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column of the library that marks actives: then it is judged."),
+    ] = None,
+    active: Annotated[str, typer.Option(help="What that column holds for actives.")] = "1",
+    top: Annotated[int | None, typer.Option(min=1, help="Keep only the best.")] = None,
+    smiles: Annotated[str | None, typer.Option(help="Column of the SMILES.")] = None,
+    id: Annotated[str | None, typer.Option(help="Column of the ids.")] = None,
+    on_bad: Annotated[
+        str, typer.Option(help="Molecules that cannot be read: raise (name all) or skip.")
+    ] = "raise",
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+    json: Json = False,
+) -> None:
+    """Rank a library of molecules by some that are known to bind."""
+    from axonal.cli import screening
+
+    screening.screen(
+        library, query, to, method=method, train=train, unlabelled=unlabelled, save=save,
+        value=value, encoder=encoder, steps=steps, label=label, active=active, top=top,
+        smiles=smiles, id=id, on_bad=on_bad, seed=seed, json=json,
+    )  # fmt: skip
+
+
 @assets_app.callback()
 def assets(context: typer.Context, json: Json = False) -> None:
     """List the models and data that have a name."""
