@@ -29,16 +29,16 @@ class Config(StudyConfig):
     cells: PositiveInt = Field(300, description="simulated cells a treatment")
     genes: PositiveInt = Field(100, description="simulated genes")
     components: PositiveInt = Field(10, description="principal components in which cells move")
-    effect_cells: PositiveInt = Field(64, description="cells of a treatment in its effect vector")
+    effect_cells: PositiveInt = Field(48, description="cells of a treatment in its effect vector")
     combinations: PositiveInt = Field(
         12, description="pairs of drugs given together, half held out"
     )
     scaling: tuple[PositiveInt, ...] = Field(
-        (2, 6, 16), description="training drugs a mechanism, ascending; none: not run"
+        (2, 5, 12), description="training drugs a mechanism, ascending; none: not run"
     )
     scaling_repeats: PositiveInt = Field(3, description="screens of the scaling part")
     epsilons: tuple[PositiveFloat, ...] = Field(
-        (0.25, 1.0, 2.0), description="further entropies of the fit, on the first screen"
+        (0.2, 2.0), description="further entropies of the fit, on the first screen"
     )
     metric_batches: PositiveInt = Field(2, description="batches a measure is averaged over")
     metric_cells: PositiveInt = Field(200, description="cells of either side in a batch")

@@ -108,7 +108,10 @@ def measure(ligands: str, config: Config, session: Session, number: int) -> xr.D
             "known": [t.label for t in known],
         },
     )
-    found.attrs["parameters"] = maps["descriptors"].parameters
+    history = maps["descriptors"].history_
+    assert history is not None
+    for name in ("gap", "fit"):
+        found[name] = ("step", history.metrics[name])
     return found
 
 

@@ -39,7 +39,7 @@ def measure(ligands: str, config: Config, session: Session, number: int) -> xr.D
         "effects": effect_embedding(
             whole.latent,
             whole.screen,
-            cells=config.effect_cells // 2,
+            cells=config.effect_cells,
             dimensions=min(10, len(whole.screen.treated) - 1),
             seed=seed,
         ),

@@ -44,6 +44,7 @@ def record(
         for measure in ("cell_error", "cell_rank"):
             values = [float(s[measure].sel(cellwise=name).mean()) for s in screens]
             session.measure(f"{measure}_{name}", values)
+    session.measure("gap_over_fit", [float(s["gap"].mean() / s["fit"].mean()) for s in screens])
     for side, name in enumerate(("predicted", "measured")):
         session.measure(
             f"drugs_alike_{name}",
