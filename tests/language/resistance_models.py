@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from relevance_models import build
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -12,7 +13,6 @@ from axonal.activations import Dictionary
 from axonal.language.dictionaries import SparseAutoencoder
 from axonal.language.models import LanguageModel
 from model_families import VOCABULARY, WIDTH
-from relevance_models import build
 
 LATENTS = 48
 
@@ -22,9 +22,7 @@ def tiny(family: str = "llama", *, chat: bool = False, double: bool = False) -> 
     words = ["<pad>", "<s>", "</s>", *(f"w{i}" for i in range(3, VOCABULARY))]
     held = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, "<pad>"))
     held.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=held, pad_token="<pad>", bos_token="<s>"
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=held, pad_token="<pad>", bos_token="<s>")
     if chat:
         tokenizer.chat_template = "{% for m in messages %}<s> {{ m['content'] }} w3{% endfor %}"
     model = build(family)

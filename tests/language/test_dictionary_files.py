@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from relevance_models import build
+from resistance_models import tiny
 from safetensors.torch import save_file
 
 from axonal.activations import Dictionary, Sites
@@ -21,8 +23,6 @@ from axonal.language.dictionaries import (
 )
 from axonal.language.dictionaries.places import HOOKS, place_of, site_at
 from model_families import FAMILIES
-from relevance_models import build
-from resistance_models import tiny
 
 MADE_BY_SAELENS = Path(__file__).parent / "data" / "saelens"
 WIDTH, LATENTS = 6, 10
@@ -123,6 +123,8 @@ def saelens(tmp_path: Path, made: dict[str, torch.Tensor] | None = None, **confi
         ({"normalize_activations": "layer_norm"}, "normalises every token by its own norm"),
         ({"normalize_activations": "whitening"}, "not known"),
         ({"normalize_activations": "expected_average_only_in"}, "does not say by how much"),
+        ({"normalize_activations": True}, "does not say by how much"),
+        ({"finetuning_scaling_factor": True}, "finetuned factor"),
         ({"architecture": "gated"}, "'gated' dictionary"),
         ({"architecture": "topk"}, "k=None"),
         ({"architecture": "jumprelu"}, "without a threshold"),
@@ -132,6 +134,18 @@ def saelens(tmp_path: Path, made: dict[str, torch.Tensor] | None = None, **confi
 def test_conventions_that_cannot_be_folded_are_refused(tmp_path, config, words):
     with pytest.raises(InputError, match=words):
         load_dictionary(saelens(tmp_path, **config))
+
+
+def test_folders_of_older_versions_are_read(tmp_path):
+    older = {
+        "hook_point": "blocks.2.hook_resid_pre",
+        "model_name": "gpt2",
+        "activation_fn_str": "topk",
+    }
+    older |= {"activation_fn_kwargs": {"k": 2}, "normalize_activations": False}
+    sae = load_dictionary(saelens(tmp_path, **older))
+    assert (sae.place, sae.model) == ("blocks.2.hook_resid_pre", "gpt2")
+    assert (sae.dictionary.activation, sae.dictionary.k) == ("topk", 2)
 
 
 def test_files_that_are_none_are_refused(tmp_path):

@@ -23,6 +23,9 @@ from axonal.errors import AxonalError, InputError
 from axonal.language.dictionaries.autoencoder import SparseAutoencoder
 from axonal.language.dictionaries.conventions import Convention, build, refuse_per_token
 
+FORMAT = "6.0.0"
+"""The version of SAELens whose layout of ``cfg.json`` is written."""
+
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 _ARCHITECTURES = {"standard": "relu", "relu": "relu", "topk": "topk", "jumprelu": "jumprelu"}
 
@@ -93,6 +96,7 @@ def save_dictionary(sae: SparseAutoencoder, folder: str | Path) -> Path:
             "model_name": sae.model,
             "hook_name": sae.place,
             "seqpos_slice": [sae.skip, None],
+            "sae_lens_version": FORMAT,
             "written_by": "axonal",
         },
     }
@@ -137,7 +141,10 @@ def _read_saelens(folder: Path) -> Read:
             f"{folder} is a {architecture!r} dictionary; those of kind standard, topk and jumprelu "
             "are read."
         )
-    normalisation = str(config.get("normalize_activations") or "none")
+    if config.get("finetuning_scaling_factor"):
+        raise InputError(f"{folder} scales latents by a finetuned factor, which is not supported.")
+    said_so = config.get("normalize_activations") or "none"  # a flag, before version 3
+    normalisation = "expected_average_only_in" if said_so is True else str(said_so)
     refuse_per_token(normalisation, str(folder))
     if normalisation == "expected_average_only_in" and "norm_scaling_factor" not in config:
         raise InputError(
@@ -149,7 +156,7 @@ def _read_saelens(folder: Path) -> Read:
     metadata = {**config, **(config.get("metadata") or {})}
     after = metadata.get("seqpos_slice") or metadata.get("seqpos") or [0]
     said = {
-        "place": metadata.get("hook_name"),
+        "place": metadata.get("hook_name", metadata.get("hook_point")),
         "model": metadata.get("model_name"),
         "skip": after[0] or 0,
     }

@@ -107,6 +107,7 @@ def conditions(toys: Sequence[xr.Dataset]) -> Figure:
             spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
             axis.plot(place + np.asarray(spread), values, "o", color="#222222", markersize=3.5)
         axis.set_title(title)
+        axis.set_ylim(0, max(1.0, axis.get_ylim()[1]))
     axes[-1].set_xticks(range(len(BARS)), [words for words, _ in BARS.values()], fontsize=8)
     return figure
 
@@ -147,7 +148,7 @@ def teaching(toys: Sequence[xr.Dataset]) -> Figure:
         seen = np.isfinite(curves).any(0)
         axis.plot(x[seen], np.nanmean(curves[:, seen], axis=0), color=colour, linewidth=2.6)
         axis.set_title(title)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, max(1.0, axis.get_ylim()[1]))
     axes[-1].set_xlabel("share of corrections in the teaching, %")
     return figure
 
