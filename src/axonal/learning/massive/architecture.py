@@ -35,7 +35,8 @@ def architecture_features(table: pd.DataFrame) -> pd.DataFrame:
             f"The architecture lacks {', '.join(missing)}; expected columns {', '.join(GIVEN)}."
         )
     given = table[[*GIVEN, *(name for name in ROTARY if name in table.columns)]].astype(float)
-    if not np.all(np.isfinite(given.to_numpy())) or bool((given[list(GIVEN)] <= 0).any(axis=None)):
+    numbers = given.to_numpy()
+    if not np.all(np.isfinite(numbers)) or np.any(numbers[:, : len(GIVEN)] <= 0):
         raise InputError("The architecture holds numbers that are not finite or not positive.")
     if bool((given["layer"] > given["layers"]).any()):
         raise InputError("The architecture has a layer beyond its model's number of layers.")

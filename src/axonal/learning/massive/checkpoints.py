@@ -108,7 +108,9 @@ def checkpoints_of(
         if isinstance(source, Mapping):
             if model is None:
                 raise InputError("State dicts need a model to be loaded into: pass model=...")
-            return Checkpoint(step, lambda: _filled(model, cast(Mapping[str, Any], source), step))
+            return Checkpoint(
+                step, lambda: _filled(cast(nn.Module, model), cast(Mapping[str, Any], source), step)
+            )
         if isinstance(source, str | Path):
             return Checkpoint(step, lambda: load_decoder(source, device=device))
         if callable(source):

@@ -87,7 +87,7 @@ def _polished(curve: ScaledCurve, points: Points) -> ScaledCurve:
         found = least_squares(
             lambda p: weight * (at(p)(time) - value),
             np.clip(start, low + 1e-9, high - 1e-9),
-            jac=lambda p: weight[:, None] * at(p).jacobian(time),
+            jac=lambda p: weight[:, None] * at(p).jacobian(time),  # pyright: ignore[reportArgumentType]
             bounds=(low, high),
             method="trf",
             x_scale="jac",
@@ -125,7 +125,7 @@ def _from_the_papers_start(points: Points) -> EmergenceCurve:
     found = least_squares(
         residuals,
         start,
-        jac=jacobian,
+        jac=jacobian,  # pyright: ignore[reportArgumentType]
         bounds=(low, [infinite] * 5),
         method="trf",
         max_nfev=EVALUATIONS,

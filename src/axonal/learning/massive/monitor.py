@@ -73,7 +73,9 @@ class Monitor:
             batch_size=self.batch_size,
         )
         self._kept.add(step, rows)
-        means = rows.groupby("layer")[["top1", "median"]].mean()  # the ratio of means, by layer
+        means: Any = rows.groupby("layer")[
+            ["top1", "median"]
+        ].mean()  # the ratio of means, by layer
         ratio = means["top1"] / means["median"]
         return {"ratio": ratio.tolist(), **{name: means[name].tolist() for name in means.columns}}
 

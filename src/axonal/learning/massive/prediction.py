@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -126,7 +126,7 @@ class ArchitecturePredictor:
         rows = []
         for target, model in self.chosen_.items():
             split, left = (
-                table[(table["target"] == target) & (table["model"] == model)]["r2"]
+                cast(Any, table)[(table["target"] == target) & (table["model"] == model)]["r2"]
                 for table in (self.scores_random_split_, self.scores_leave_model_out_)
             )
             rows.append((target, model, float(split.mean()), float(left.iloc[0])))

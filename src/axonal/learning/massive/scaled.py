@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ class ScaledCurve:
 
         if not math.isfinite(ratio) or slope(60) > 0 or slope(-60) < 0:
             return math.inf, np.full(5, math.nan)
-        v = float(brentq(slope, -60, 60, xtol=1e-14, rtol=1e-15))
+        v = float(cast(Any, brentq)(slope, -60, 60, xtol=1e-14, rtol=1e-15))
         steep = math.exp(-v) + beta
         by_v = np.array([-beta * v, 0, -ratio / self.A1, 1 / self.A1, 0]) / steep
         gradient = math.exp(v) * by_v

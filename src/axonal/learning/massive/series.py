@@ -11,7 +11,7 @@ table 2).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,8 @@ def aggregate(
     keys = ["step", "layer"] if "step" in table.columns else ["layer"]
     tops = [name for name in table.columns if name.startswith("top") and name[3:].isdigit()]
     rows = []
+    key: Any
+    group: Any
     for key, group in table.groupby(keys, sort=True):
         count, ratios = len(group), group["ratio"].to_numpy(float)
         means = group[[*tops, "median"]].mean()
@@ -84,7 +86,7 @@ def layer_series(series: pd.DataFrame, layer: int) -> pd.DataFrame:
     """Return one layer's rows of an aggregated table, in the order of the steps."""
     if "step" not in series.columns:
         raise InputError("This table has no steps: it is of a single checkpoint.")
-    found = series[series["layer"] == layer]
+    found: Any = series[series["layer"] == layer]
     if found.empty:
         layers = sorted(series["layer"].unique())
         raise InputError(

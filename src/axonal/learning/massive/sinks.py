@@ -92,7 +92,7 @@ def sink_statistics(
 
 def sink_rate(table: pd.DataFrame) -> float:
     """Return the sink metric: the share of heads that rest on the token."""
-    return float(table["sink"].mean())
+    return float(table["sink"].to_numpy(float).mean())
 
 
 def importance_of(weights: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def track(
         raise InputError("checkpoints: there is none to measure.")
     if progress:
         progress(len(wanted), total)
-    rows = kept.rows()
+    rows: Any = kept.rows()
     return average(rows[rows["step"].isin(wanted)], aggregate)
 
 

@@ -114,7 +114,7 @@ def prediction(predicted: xr.Dataset) -> Figure:
             markersize=4,
         )
     axis.axhline(0, color="#888888", linewidth=0.8)
-    axis.set_xticks(places, [WORDS.get(t, t) for t in targets])
+    axis.set_xticks(places, [WORDS.get(str(t), str(t)) for t in targets])
     axis.set(ylabel="R²", ylim=(-1.05, 1.05))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -126,7 +126,7 @@ def importance(predicted: xr.Dataset) -> Figure:
     values = predicted["importance"].to_numpy()
     image = axis.imshow(values.T, cmap="viridis", aspect="auto", vmin=0, interpolation="nearest")
     targets = predicted["target"].to_numpy().astype(str)
-    axis.set_xticks(range(len(targets)), [WORDS.get(t, t) for t in targets])
+    axis.set_xticks(range(len(targets)), [WORDS.get(str(t), str(t)) for t in targets])
     axis.set_yticks(range(values.shape[1]), predicted["feature"].to_numpy().astype(str))
     figure.colorbar(image, ax=axis, label="loss of R² when permuted")
     return figure

@@ -43,7 +43,7 @@ def fit_all(runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
             rows[-1] |= {key: run.attrs[key] for key in ("layers", "width", "heads", "mlp_width")}
             rows[-1]["null"] = float(run["null"].sel(layer=layer)[0])
             rows[-1]["start_ratio"], rows[-1]["end_ratio"] = float(series[0]), float(series[-1])
-    table = pd.DataFrame(rows)
+    table: Any = pd.DataFrame(rows)
     return xr.Dataset({name: ("curve", _plain(table[name])) for name in table.columns})
 
 
@@ -82,7 +82,7 @@ def predict_all(curves: xr.Dataset, config: Config, session: Session) -> xr.Data
     Raw parameters are those of the paper's own procedure, whose single starting point makes them
     comparable from layer to layer; peak and end are those of the full fit.
     """
-    table = curves.to_dataframe().reset_index(drop=True)
+    table: Any = curves.to_dataframe().reset_index(drop=True)
     X = architecture_features(table)
     Y = pd.DataFrame({name: table[f"paper_{name}"].clip(-LARGEST, LARGEST) for name in RAW})
     Y["t_peak"] = table["t_peak"].clip(0, LATEST)
@@ -95,7 +95,8 @@ def predict_all(curves: xr.Dataset, config: Config, session: Session) -> xr.Data
         trees=config.trees,
         seed=session.seed_for("predictor"),
     ).fit(X, Y, groups)
-    random, left = predictor.scores_random_split_, predictor.scores_leave_model_out_
+    random: Any = predictor.scores_random_split_
+    left: Any = predictor.scores_leave_model_out_
     errors, importance = predictor.errors_by_model_, predictor.importance_
     by_split, left_r2 = [], []
     for target in TARGETS:

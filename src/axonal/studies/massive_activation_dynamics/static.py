@@ -48,7 +48,7 @@ def read_model(config: Config, session: Session) -> xr.Dataset:
     }
     series = aggregate(table).set_index("layer")
     found["null"] = ("layer", series["null"].to_numpy())
-    bos = language.tokenizer.bos_token_id
+    bos: Any = language.tokenizer.bos_token_id
     if bos is not None:
         again = layer_statistics(model, with_first_token(ids[:4], bos), embeddings=True, k=1)
         found["ratio_with_bos"] = ("layer", aggregate(again)["ratio"].to_numpy())

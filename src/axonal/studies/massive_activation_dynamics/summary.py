@@ -117,7 +117,7 @@ def _language_model(session: Session, config: Config, read: xr.Dataset) -> None:
         session.measure(f"{name}_importance", importance.mean("head").to_numpy(), bounds=SHARE)
 
 
-def _emergence(session: Session, table: pd.DataFrame) -> None:
+def _emergence(session: Session, table: Any) -> None:
     by_run = table.groupby("run", sort=False)
     session.measure(
         "initial_ratio_over_null",
@@ -149,7 +149,7 @@ def _emergence(session: Session, table: pd.DataFrame) -> None:
     session.measure("early_peaks", float(len(peaks)), "curves", exact=True)
 
 
-def _depth(session: Session, table: pd.DataFrame) -> None:
+def _depth(session: Session, table: Any) -> None:
     """Compare first and last layers with those between, model by model."""
     early: dict[str, list[float]] = {"ends": [], "middle": []}
     height: dict[str, list[float]] = {"ends": [], "middle": []}
@@ -193,7 +193,7 @@ def _simulated(session: Session, simulated: xr.Dataset) -> None:
     session.measure("simulated_K_within_half", near.astype(float), bounds=SHARE)
 
 
-def _architecture(session: Session, table: pd.DataFrame) -> None:
+def _architecture(session: Session, table: Any) -> None:
     """Compare decoders that differ in their heads alone; correlate the decay with depth."""
     by = table.groupby(["layers", "width", "heads"])["end_ratio"].mean().reset_index()
     by["fewest"] = by.groupby(["layers", "width"])["heads"].transform("min")

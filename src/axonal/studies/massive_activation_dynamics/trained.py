@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from axonal.learning.massive import Monitor, sink_statistics
+from axonal.learning.massive import Monitor, sink_rate, sink_statistics
 from axonal.studies.massive_activation_dynamics.tasks import backcopy_pool, byte_pool
 from axonal.training import Observe, Shuffled, train
 
@@ -84,7 +84,7 @@ def grow(recipe: Recipe, session: Session) -> xr.Dataset:
         seen = monitor(model, step)
         if recipe.group == "main":
             table = sink_statistics(model, watched[:SINK_SEQUENCES])
-            sinks[step] = float(table["importance"].mean()), float(table["sink"].mean())
+            sinks[step] = float(table["importance"].to_numpy().mean()), sink_rate(table)
         return seen
 
     assert monitor.at is not None
@@ -104,7 +104,9 @@ def grow(recipe: Recipe, session: Session) -> xr.Dataset:
         name: series.pivot(index="step", columns="layer", values=name)
         for name in ("ratio", "sem", "top1", "median", "null", "token", "agreement")
     }
-    found = {name: (("step", "layer"), table.to_numpy()) for name, table in wide.items()}
+    found: dict[str, Any] = {
+        name: (("step", "layer"), table.to_numpy()) for name, table in wide.items()
+    }
     if sinks:
         seen = np.array([sinks[step] for step in sorted(sinks)])
         found["sink_importance"], found["sink_rate"] = ("step", seen[:, 0]), ("step", seen[:, 1])
