@@ -30,7 +30,6 @@ SHOWN = {
 ABLATIONS = {
     "g": "as the paper has it",
     "own_labels": "own labels only",
-    "no_soft": "no label loss",
     "no_spread": "no regulariser",
     "from_scratch": "random start",
     "few_shot": "few-shot",

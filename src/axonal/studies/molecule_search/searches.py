@@ -61,18 +61,12 @@ def repeat(data: Data, config: Config, session: Session, index: int) -> xr.Datas
 
         trained = train("g", also="f")
         train("own_labels", labels="self")
-        train("no_soft", soft_weight=0.0)
         train("no_spread", spread_weight=0.0)
         train("from_scratch", also="f_from_scratch", pretrained=False)
         for penalty in config.penalties:
             train(f"penalty {penalty:g}", penalty=penalty)
         if config.large_batch:
-            for penalty in (config.penalty, *config.penalties[1:2]):
-                train(
-                    f"batch {config.large_batch}, penalty {penalty:g}",
-                    penalty=penalty,
-                    batch_size=config.large_batch,
-                )
+            train(f"batch {config.large_batch}", batch_size=config.large_batch)
         for count in _counts(data, config):
             train(f"g {count}", also=f"f {count}", labels_used=count)
         shots = np.concatenate([test.shots for test in tests])
@@ -331,5 +325,4 @@ def _counts(data: Data, config: Config) -> list[int]:
 
 
 def _trainings(config: Config) -> int:
-    large = 1 + len(config.penalties[1:2]) if config.large_batch else 0
-    return 9 + len(config.penalties) + large + len(config.label_counts)
+    return 8 + len(config.penalties) + (config.large_batch > 0) + len(config.label_counts)

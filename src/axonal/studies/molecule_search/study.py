@@ -36,7 +36,7 @@ class Config(StudyConfig):
     background: PositiveInt = Field(
         9000, description="compounds of unknown activity: the pool, and decoys from the rest"
     )
-    steps: PositiveInt = Field(300, description="updates of every training")
+    steps: PositiveInt = Field(200, description="updates of every training")
     batch_size: int = Field(32, ge=2, description="pairs, and unlabelled molecules, a batch")
     penalty: float = Field(5.0, gt=0, description="strength of the labels' quadratic penalty")
     penalties: tuple[float, ...] = Field(
@@ -44,11 +44,11 @@ class Config(StudyConfig):
     )
     large_batch: int = Field(256, ge=0, description="a larger batch that is tried; 0 for none")
     label_counts: tuple[PositiveInt, ...] = Field(
-        (100, 300, 1000, 3000), description="numbers of labels that are tried, ascending"
+        (100, 300, 1000), description="numbers of labels that are tried, ascending"
     )
     few: PositiveInt = Field(16, description="actives of a test's target in few-shot learning")
-    three_d: int = Field(260, ge=0, description="labelled molecules of the 3-D part; 0 for none")
-    three_d_steps: PositiveInt = Field(100, description="updates of the small Uni-Mol encoder")
+    three_d: int = Field(200, ge=0, description="labelled molecules of the 3-D part; 0 for none")
+    three_d_steps: PositiveInt = Field(60, description="updates of the small Uni-Mol encoder")
     shape_queries: int = Field(1, ge=0, description="queries of the shape overlay; 0 for none")
     dude: str = Field("", description="folder of DUD-E, a target a folder; empty for none")
     lit_pcba: str = Field("", description="folder of LIT-PCBA; empty for none")
