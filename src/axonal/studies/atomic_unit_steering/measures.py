@@ -160,7 +160,6 @@ def measure_task(name: str, model: LanguageModel, config: Config, session: Sessi
             [np.bincount(top[s].layer.numpy(), minlength=depth) for s in config.sites],
         ),
         "score": (("layer", "unit"), every["attention"].score.numpy()),
-        "top": (("resample", "rank"), np.stack([_top(m[site]) for m in resampled])),
         "top_attention": (
             ("resample", "rank"),
             np.stack([_top(m["attention"]) for m in resampled]),
