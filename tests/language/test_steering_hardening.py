@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from steering_models import NEGATIVE, POSITIVE, tiny
 
 from axonal.activations import Sites, record
 from axonal.errors import InputError
 from axonal.language.steering import DriftMonitor, adversarial_batch, collect, drift_monitor, fit
+from steering_models import NEGATIVE, POSITIVE, tiny
 
 
 def test_adversarial_batches_hold_the_activations_before_and_after_the_map() -> None:

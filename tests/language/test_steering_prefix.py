@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 from axonal.activations import Add, Sites, edit
 from axonal.language.steering import LogitGap, NeutralTexts, generate
 from axonal.language.steering.prefix import Prefix
+from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 GAP = LogitGap(" positive", " negative", batch_size=5)
 
@@ -77,3 +77,18 @@ def test_damage_profits_too_and_a_full_memory_is_no_error() -> None:
             prefix.starting_at([site])
             assert neutral.damage(edits).kl == expected
             assert prefix.reused == reused
+
+
+def test_other_tokens_of_the_same_shape_have_a_prefix_of_their_own() -> None:
+    model = tiny()
+    site = Sites.of(model.model).residual(1)
+    step = Add(torch.linspace(-1, 1, 32), scale=3.0)
+    with edit(model.model, {site: step}):
+        expected = [GAP(model, prompts) for prompts in (NEGATIVE, POSITIVE)]
+    with Prefix(model, [site]) as prefix:
+        for _ in range(2):
+            prefix.starting_at([site])
+            with edit(model.model, {site: step}):
+                found = [GAP(model, prompts) for prompts in (NEGATIVE, POSITIVE)]
+            np.testing.assert_array_equal(found, expected)
+    assert prefix.reused == 6

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from steering_models import make_tokenizer, tiny
 
 from axonal.errors import InputError
 from axonal.language.steering import LogitGap, Prompts, collect, fit, read_prompts
 from axonal.language.steering.prompts import batches
+from steering_models import make_tokenizer, tiny
 
 
 def written(folder: Path, name: str, text: str) -> Path:

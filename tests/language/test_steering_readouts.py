@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 from axonal.activations import Add, Sites
 from axonal.errors import InputError
@@ -25,6 +24,7 @@ from axonal.language.steering import (
     token_variety,
 )
 from axonal.language.steering.generation import written_mask
+from steering_models import FAMILIES, NEGATIVE, POSITIVE, tiny
 
 TEXTS = [" ".join([*NEGATIVE[0].split(), *POSITIVE[0].split(), *POSITIVE[3].split()]),
          " ".join([*POSITIVE[1].split(), *NEGATIVE[2].split()])]  # fmt: skip
