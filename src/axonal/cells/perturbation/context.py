@@ -53,8 +53,12 @@ class DrugContext:
         values = self.table.to_numpy()
         if values.shape[1] == 0 or not np.issubdtype(values.dtype, np.number):
             raise InputError("context: expected a table of numbers with at least one column.")
-        bad = self.table.index[~np.isfinite(values.astype(float)).all(axis=1)]
-        if len(bad):
+        bad = [
+            name
+            for name, row in zip(self.table.index, values.astype(float), strict=True)
+            if not np.isfinite(row).all()
+        ]
+        if bad:
             raise InputError(
                 f"context: NaN or infinite values in the rows {', '.join(map(str, bad))}."
             )
@@ -133,8 +137,9 @@ class DrugContext:
                         "with one background."
                     )
         table = table.set_axis(self.table.columns, axis=1)
-        kept = self.table.loc[~self.table.index.isin(table.index)]
-        return DrugContext(pd.concat([table, kept]), self.source)
+        kept: Any = self.table.loc[~self.table.index.isin(table.index)]
+        joined: Any = pd.concat([table, kept])
+        return DrugContext(joined, self.source)
 
     def _key(self, drug: str, dose: float | None) -> str | None:
         at_dose = None if dose is None else f"{drug}-{dose:g}"

@@ -77,14 +77,11 @@ class Encoding:
             raise InputError(
                 f"{treatment.label} is a combination: fit with pooling='mean' or 'attention'."
             )
-        numbers = [
-            _scaled(value, scale, unit, name, treatment)
-            for value, scale, unit, name in (
-                (treatment.dose, self.dose, self.dose_unit, "dose"),
-                (treatment.time, self.time, self.time_unit, "time"),
-            )
-            if scale is not None
-        ]
+        numbers = []
+        if self.dose is not None:
+            numbers.append(_scaled(treatment.dose, self.dose, self.dose_unit, "dose", treatment))
+        if self.time is not None:
+            numbers.append(_scaled(treatment.time, self.time, self.time_unit, "time", treatment))
         if self.context is None:
             return [np.array(numbers, dtype=float)]
         skipped = self._skipped(treatment)

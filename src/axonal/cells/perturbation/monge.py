@@ -115,8 +115,10 @@ class ConditionalMongeMap:
         weight_decay: float = 1e-5,
         clip: float | None = None,
     ) -> None:
-        self.hidden, self.context_width, self.pooling = tuple(hidden), context_width, pooling
-        self.layer_norm, self.gap_weight, self.cost = layer_norm, gap_weight, cost
+        self.hidden, self.context_width = tuple(hidden), context_width
+        self.pooling: Pooling = pooling
+        self.layer_norm, self.gap_weight = layer_norm, gap_weight
+        self.cost: Cost = cost
         self.epsilon_fit, self.epsilon_gap = epsilon_fit, epsilon_gap
         self.steps, self.batch_size = steps, batch_size
         self.conditions_per_step = conditions_per_step
@@ -262,7 +264,9 @@ class ConditionalMongeMap:
         treatment = Treatment(drugs, dose, time)
         _warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
-        obs = adata.obs.copy()
+        obs: Any = adata.obs.copy()
+        var: Any = adata.var
+        obsm: Any = {"X_latent": coordinates}
         obs[self.fit_["perturbation_key"]] = (self.fit_["separator"] or "+").join(treatment.drugs)
         for name, value in (("dose", dose), ("time", time)):
             if value is not None and self.fit_[f"{name}_key"] is not None:
@@ -270,8 +274,8 @@ class ConditionalMongeMap:
         predicted = anndata.AnnData(
             self.space_.decode(coordinates),
             obs=plain(obs),
-            var=plain(adata.var.loc[list(self.features_)]),
-            obsm={"X_latent": coordinates},
+            var=plain(var.loc[list(self.features_)]),
+            obsm=obsm,
         )
         predicted.uns["conditional_monge"] = {"treatment": treatment.label}
         return predicted

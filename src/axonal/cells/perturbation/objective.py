@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from axonal.transport import monge_gap, sinkhorn_divergence
@@ -57,6 +58,6 @@ class MongeObjective:
             return fit, fit.new_zeros(())
         if self.epsilon_gap == 0:
             pairs = zip(source, mapped, strict=True)
-            gap = sum(monge_gap(x, y, 0, **options) for x, y in pairs) / len(source)
-            return fit, gap
+            gaps = [monge_gap(x, y, 0, **options) for x, y in pairs]
+            return fit, torch.stack(gaps).mean()
         return fit, monge_gap(source, mapped, self.epsilon_gap, **options).mean()

@@ -50,9 +50,9 @@ def read_sciplex(path: Path | str, *, smiles: Mapping[str, str] | None = None) -
             f"{path}: expected a column 'drug-dose' in obs, as sciplex3's hvg.h5ad has it; there are "
             f"{', '.join(map(str, adata.obs.columns))}."
         )
-    labels = adata.obs[column].astype(str)
-    parts = labels.str.extract(r"^(.*)-([0-9.]+)$")
-    if parts.isna().any().any():
+    labels: Any = adata.obs[column].astype(str)
+    parts: Any = labels.str.extract(r"^(.*)-([0-9.]+)$")
+    if parts.isna().to_numpy().any():
         bad = labels[parts.isna().any(axis=1)].unique()[:3]
         raise InputError(
             f"{path}: obs[{column!r}] holds {', '.join(map(repr, bad))}; expected drug-dose, such as "
@@ -99,7 +99,7 @@ def read_4i(
             raise InputError(f"{path}: lacks the features {', '.join(missing[:5])}.")
         adata = adata[:, wanted].copy()
     if drugs is not None:
-        wanted = {*_lines(drugs), "control"}
+        wanted = [*_lines(drugs), "control"]
         adata = adata[adata.obs["drug"].astype(str).isin(wanted)].copy()
     return adata
 

@@ -95,7 +95,7 @@ class Screen:
         fewest
             Cells that a treatment needs.
         """
-        drug = _column(adata, perturbation_key, "perturbation_key").astype(str)
+        drug: Any = _column(adata, perturbation_key, "perturbation_key").astype(str)
         numbers = {
             name: _numbers(adata, key, name)
             for name, key in (("dose", dose_key), ("time", time_key))
@@ -198,7 +198,7 @@ def _column(adata: AnnData, key: str, argument: str) -> pd.Series:
         raise InputError(
             f"{argument}: obs has no column {key!r}: {nearest(key, adata.obs.columns)}"
         )
-    column = adata.obs[key]
+    column: Any = adata.obs[key]
     missing = int(column.isna().sum())
     if missing:
         raise InputError(f"{argument}: obs[{key!r}] is missing for {missing} cells.")

@@ -130,11 +130,15 @@ def simulate_screen(
     obs["line"] = np.concatenate(lines)
     obs.index = [f"cell{i}" for i in range(len(obs))]
     measured = treated @ loadings + offset + NOISE * rng.normal(size=(len(z), genes))
+    obsm: Any = {
+        "untreated": (z @ loadings + offset).astype(np.float32),
+        "programmes": treated,
+    }
     adata = anndata.AnnData(
         measured.astype(np.float32),
         obs=plain(obs),
         var=plain(pd.DataFrame(index=[f"gene{i}" for i in range(genes)])),
-        obsm={"untreated": (z @ loadings + offset).astype(np.float32), "programmes": treated},
+        obsm=obsm,
     )
     return SimulatedScreen(adata, smiles, mechanism)
 

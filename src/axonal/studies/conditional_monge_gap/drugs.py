@@ -226,7 +226,8 @@ def _predictions(
 def _specific(work: Split, treatment: Treatment, config: Config) -> ConditionalMongeMap:
     """Return a map of one treatment alone, without condition."""
     rows = np.concatenate([work.screen.control, work.screen.treated[treatment]])
-    options = map_options(config) | {"steps": config.specific_steps, "conditions_per_step": 1}
+    options: dict[str, Any] = map_options(config)
+    options |= {"steps": config.specific_steps, "conditions_per_step": 1}
     model = ConditionalMongeMap(**options)
     return model.fit(
         work.adata[np.sort(rows)].copy(),
@@ -255,7 +256,8 @@ def _cellwise(
             predicted = maps[name].transport(before, treatment)
             error[row, column] = np.linalg.norm(predicted - after, axis=1).mean()
             response = np.linalg.norm(predicted - before, axis=1)
-            rank[row, column] = np.nan_to_num(spearmanr(response, moved).statistic)
+            correlation: Any = spearmanr(response, moved)
+            rank[row, column] = np.nan_to_num(correlation.statistic)
     dims = ("cellwise", "held_out")
     return {"cell_error": (dims, error), "cell_rank": (dims, rank), "cellwise": list(names)}
 
@@ -295,7 +297,7 @@ def _epsilons(
         return {}
     values = np.empty((len(config.epsilons), len(held_out), len(MEASURES)))
     for row, epsilon in enumerate(config.epsilons):
-        options = map_options(config) | {"epsilon_fit": epsilon}
+        options: dict[str, Any] = {**map_options(config), "epsilon_fit": epsilon}
         model = work.fit(ConditionalMongeMap(**options), context)
         for column, treatment in enumerate(held_out):
             values[row, column] = work.measure(treatment, model.transport(work.control, treatment))

@@ -49,7 +49,7 @@ def measure(ligands: str, config: Config, session: Session, number: int) -> xr.D
     values = np.empty((len(config.scaling), len(contexts), len(held), len(MEASURES)))
     split = simulated.adata.obs["split"].astype(str)
     for row, count in enumerate(config.scaling):
-        kept = {f"{m}_{i}" for m in molecules for i in range(count)} | {"control"}
+        kept = [f"{m}_{i}" for m in molecules for i in range(count)] + ["control"]
         left_out = (split == "train") & ~simulated.adata.obs["drug"].isin(kept)
         simulated.adata.obs["split"] = split.mask(left_out, "not used")
         for column, context in enumerate(contexts.values()):

@@ -51,7 +51,7 @@ def measure(cells: AnnData, config: Config, session: Session, number: int) -> xr
     seed = session.seed_for(f"yeast {number}")
     screen = Screen.of(adata, dose_key="dose", log_dose=True)
     treatments = list(screen.treated)
-    trained = {treatments[i].dose for i in config.training_doses}
+    trained = {treatments[i].dose or 0.0 for i in config.training_doses}
     adata.obs["split"] = split_cells(
         adata, screen, held_out=lambda t: t.dose not in trained, seed=seed
     )
@@ -101,7 +101,7 @@ def measure(cells: AnnData, config: Config, session: Session, number: int) -> xr
             distance[row, column] = exact_wasserstein(near, other)
         quantiles[0, column] = np.quantile(latent[rows, GFP], QUANTILES)
         quantiles[1, column] = np.quantile(predictions["map"][:, GFP], QUANTILES)
-    doses = [treatment.dose for treatment in treatments]
+    doses = [treatment.dose or 0.0 for treatment in treatments]
     low, high = min(trained), max(trained)
     kind = [
         "trained" if d in trained else "interpolated" if low < d < high else "extrapolated"
