@@ -13,15 +13,15 @@ class Config(StudyConfig):
     repeats: PositiveInt = Field(
         3, description="simulated screens, and trainings on the yeast data"
     )
-    steps: PositiveInt = Field(300, description="updates of every conditional map")
+    steps: PositiveInt = Field(200, description="updates of every conditional map")
     batch_size: PositiveInt = Field(96, description="cells of control and of each treatment a step")
     conditions_per_step: PositiveInt = Field(4, description="treatments a step, averaged")
-    learning_rate: PositiveFloat = Field(2e-3, description="of AdamW, falling along a cosine")
+    learning_rate: PositiveFloat = Field(3e-3, description="of AdamW, falling along a cosine")
     epsilon_fit: PositiveFloat = Field(0.5, description="entropy of the Sinkhorn divergence")
     epsilon_gap: float = Field(
         0.0, ge=0, description="entropy of the Monge gap; 0 is the exact gap, the paper has 0.01"
     )
-    specific_steps: PositiveInt = Field(300, description="updates of a map for one treatment")
+    specific_steps: PositiveInt = Field(200, description="updates of a map for one treatment")
     training_doses: tuple[PositiveInt, ...] = Field(
         (1, 5, 9, 13, 17), description="yeast: which of the 21 ascending doses are trained on"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from axonal.lab.figures import PALETTE, style
 
@@ -171,6 +172,7 @@ def models(screens: Sequence[xr.Dataset]) -> Figure:
         axis.grid(axis="y", color="#EEEEEE")
         if measure == "mmd":
             axis.set_xscale("log")
+            _few_ticks(axis.xaxis)
     axes[0].set_yticks(range(len(order)), [NAMES[model] for model in order])
     axes[0].invert_yaxis()
     return figure
@@ -230,6 +232,8 @@ def per_drug(screens: Sequence[xr.Dataset]) -> Figure:
         xlabel="MMD, model of means",
         ylabel="MMD, conditional Monge map",
     )
+    for one in (axis.xaxis, axis.yaxis):
+        _few_ticks(one)
     return figure
 
 
@@ -291,6 +295,13 @@ def epsilons(screen: xr.Dataset) -> Figure:
         axis.minorticks_off()
     axes[0].legend()
     return figure
+
+
+def _few_ticks(axis: Any) -> None:
+    """Label a logarithmic axis of less than two decades by plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _colour(model: str) -> str:

@@ -174,7 +174,7 @@ study = Study(
         f"{config.conditions_per_step} x {config.batch_size} cells"
         + (f"; {config.screen}" if config.screen else "")
     ),
-    minutes={"smoke": 0.4, "laptop": 6.5},
+    minutes={"smoke": 0.4, "laptop": 5},
     requires=("yeast-dose-response", "serotonin-ligands"),
     data="Yeast cytometry from the source distribution of cytoflow 1.2 (GPL-2.0-or-later, fetched when "
     "the study runs; wells C10-C12 are undocumented and serve as control, their fluorescence is that "
