@@ -193,7 +193,7 @@ def test_the_cap_on_perplexity_decides(bench):
     chooser = Chooser(bench, found, None)
     harms = {}
 
-    def harm(fitted):
+    def harm(fitted, positions=()):
         block = next(iter(fitted))
         return harms.setdefault(block, (1.5 if not harms else 1.05, 0.1))
 

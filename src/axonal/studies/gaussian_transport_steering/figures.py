@@ -147,35 +147,31 @@ def depth(
 
 
 def front(organism: Sequence[xr.Dataset]) -> Figure:
-    """Changed prompts against KL on neutral texts."""
-    figure, axis = plt.subplots(figsize=(6.4, 4.6))
-    names = organism[0]["map"].to_numpy().tolist()
-    for name in names:
-        at = [o.sel({"map": name}) for o in organism]
-        x = np.mean([float(a["chosen_neutral_kl"]) for a in at])
-        y = np.mean([float(a["chosen_changed"].sel(group="source")) for a in at])
-        colour = _colour(name)
-        axis.plot(x, y, _marker(name), color=colour, ms=7)
+    """Changed prompts against KL on neutral texts, with the names in a column beside it."""
+    figure, axis = plt.subplots(figsize=(7.2, 4.8))
+    points = []
+    for dim, prefix, fill in (("map", "chosen", "full"), ("wide", "all", "none")):
+        for name in organism[0][dim].to_numpy().tolist():
+            at = [o.sel({dim: name}) for o in organism]
+            x = float(np.mean([float(a[f"{prefix}_neutral_kl"]) for a in at]))
+            y = float(np.mean([float(a[f"{prefix}_changed"].sel(group="source")) for a in at]))
+            every = fill == "none" and name != "ablation of every write"
+            points.append((y, x, f"{name}, every block" if every else name))
+            axis.plot(x, y, _marker(name), color=_colour(name), ms=7, fillstyle=fill, mew=1.5)
+    points.sort(key=lambda point: (point[0], -point[1]))
+    for place, (y, x, name) in zip(np.linspace(-0.02, 1.04, len(points)), points, strict=True):
         axis.annotate(
-            name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7.5, color=colour
-        )
-    for name in organism[0]["wide"].to_numpy().tolist():
-        at = [o.sel({"wide": name}) for o in organism]
-        x = np.mean([float(a["all_neutral_kl"]) for a in at])
-        y = np.mean([float(a["all_changed"].sel(group="source")) for a in at])
-        axis.plot(x, y, _marker(name), color=_colour(name), ms=8, fillstyle="none", mew=1.5)
-        words = name if name == "ablation of every write" else f"{name}, every block"
-        axis.annotate(
-            words,
+            name,
             (x, y),
-            xytext=(5, -10),
-            textcoords="offset points",
+            xytext=(1.03, place),
+            textcoords=axis.get_yaxis_transform(),
+            va="center",
             fontsize=7.5,
             color=_colour(name),
+            arrowprops={"arrowstyle": "-", "color": "#CCCCCC", "lw": 0.6, "relpos": (0, 0.5)},
         )
     axis.set(xscale="log", xlabel="KL on neutral texts, nats", ylabel="share of prompts changed")
-    low, high = axis.get_xlim()
-    axis.set_xlim(low, high * 6)
+    axis.set_ylim(-0.04, 1.06)
     return figure
 
 
@@ -355,8 +351,10 @@ def _ellipse(axis: Axes, rows: np.ndarray, colour: str) -> None:
 
 
 def _colour(name: str) -> str:
-    if name.startswith("Gaussian-AcT") or name == "Linear-AcT":
+    if "AcT" in name:
         return PALETTE[5]
+    if name.startswith("Gaussian 2"):
+        return PALETTE[4]
     if name.startswith("Gaussian"):
         return PALETTE[0]
     if name.startswith("pooled"):

@@ -142,6 +142,7 @@ def _chosen(
         {
             **of(singles, "map", "chosen"),
             **of(winners, "contest", "won"),
+            "won_perplexity_last": ("contest", [chooser.harm_once(c) for c in winners]),
             "won_map": ("contest", [c.name for c in winners]),
         },
         coords={"contest": list(contests)},

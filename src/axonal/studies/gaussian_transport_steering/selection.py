@@ -15,7 +15,7 @@ from axonal.language.steering.where import Where
 from axonal.studies.gaussian_transport_steering.comparison import Bench, methods
 from axonal.transport import AffineTransport
 
-APPLY = ["last", "generated"]
+APPLY = ("last", "generated")
 """Which tokens a map moves: the last of the prompt, on which it is fitted, and what is written."""
 
 
@@ -98,9 +98,16 @@ class Chooser:
             self._damage[name, block] = found
         return Choice(name, block, *self._damage[name, block])
 
-    def damage(self, fitted: dict[int, AffineTransport[Any]]) -> tuple[float, float]:
+    def harm_once(self, choice: Choice) -> float:
+        """Return the perplexity ratio if a map moves the last token of the prompt alone."""
+        fitted = self._bench.fit(self._known[choice.name], choice.block)
+        return self.damage({choice.block: fitted}, ["last"])[0]
+
+    def damage(
+        self, fitted: dict[int, AffineTransport[Any]], positions: Sequence[str] = APPLY
+    ) -> tuple[float, float]:
         """Return perplexity ratio and KL on neutral texts, with fitted maps at blocks."""
-        where = Where(APPLY)
+        where = Where(list(positions))
         sites = self._bench.sites
         return self.harm_of(
             {sites.residual(b): one.edit(positions=where) for b, one in fitted.items()}

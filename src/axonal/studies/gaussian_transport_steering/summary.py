@@ -115,6 +115,9 @@ def _damage(session: Session, organism: Sequence[xr.Dataset]) -> None:
         unit = "" if name == "perplexity" else "nats"
         session.measure(f"{name}_transport", [float(w[f"won_{name}"]) for w in won], unit)
         session.measure(f"{name}_baseline", [float(b[name]) for b in baseline], unit)
+    for contest in ("transport", "baseline"):
+        values = [float(o["won_perplexity_last"].sel(contest=contest)) for o in organism]
+        session.measure(f"perplexity_last_token_{contest}", values)
     many = [o["contest"].to_numpy().tolist().index("many components") for o in organism]
     left = [_left(o, str(o["won_map"].to_numpy()[i])) for o, i in zip(organism, many, strict=True)]
     session.measure("distance_left_gaussian", left)

@@ -39,7 +39,7 @@ def written(trial: Trial, blocks: dict[str, int], prompts: int, tokens: int) -> 
     language_model = bench.case.language_model
     rows = list(bench.case.groups["source"])[:prompts]
     batch = pad(rows, language_model)
-    where = Where(APPLY)
+    where = Where(list(APPLY))
     method = chooser.method(trial.best.name)
     yes = torch.tensor(getattr(bench.case.readout, "yes", ()))
     distinct, opening, texts = [], [], []
