@@ -18,19 +18,29 @@ from axonal.studies.molecule_search.data import load as load_data
 from axonal.studies.molecule_search.study import study
 
 LIGAND = """@<TRIPOS>MOLECULE
-acetamide
-4 3
+ethanol
+9 8
 SMALL
 NO_CHARGES
 @<TRIPOS>ATOM
-1 C1 0.0 0.0 0.0 C.3 1 LIG 0.0
-2 C2 1.5 0.0 0.0 C.2 1 LIG 0.0
-3 O1 2.1 1.1 0.0 O.2 1 LIG 0.0
-4 N1 2.1 -1.2 0.0 N.am 1 LIG 0.0
+1 C1 0.9 1.0 1.0 C.3 1 LIG 0.0
+2 C2 1.8 0.0 2.0 C.3 1 LIG 0.0
+3 O3 2.7 1.0 0.0 O.3 1 LIG 0.0
+4 H4 3.6 0.0 1.0 H 1 LIG 0.0
+5 H5 4.5 1.0 2.0 H 1 LIG 0.0
+6 H6 5.4 0.0 0.0 H 1 LIG 0.0
+7 H7 6.3 1.0 1.0 H 1 LIG 0.0
+8 H8 7.2 0.0 2.0 H 1 LIG 0.0
+9 H9 8.1 1.0 0.0 H 1 LIG 0.0
 @<TRIPOS>BOND
 1 1 2 1
-2 2 3 2
-3 2 4 am
+2 2 3 1
+3 1 4 1
+4 1 5 1
+5 1 6 1
+6 2 7 1
+7 2 8 1
+8 3 9 1
 """
 
 
@@ -139,5 +149,5 @@ def test_folders_that_are_missing_are_named_before_anything_is_trained(folders, 
             run_study(load("molecule-search"), "smoke", settings, home=tmp_path)
 
 
-def test_the_query_ligand_of_the_folders_is_acetamide():
-    assert Chem.MolToSmiles(Chem.MolFromMol2Block(LIGAND)) == "CC(N)=O"
+def test_the_query_ligand_of_the_folders_is_ethanol():
+    assert Chem.MolToSmiles(Chem.MolFromMol2Block(LIGAND)) == "CCO"

@@ -97,13 +97,13 @@ def measure(folder: str, name: str, config: Config, session: Session) -> xr.Data
         separable.append(property_auroc(values[labels == 1], values[labels == 0], seed=seed))
     return xr.Dataset(
         {
-            "score": (("method", "target", "metric"), np.array(list(scores.values()))),
+            "score": (("ranked_by", "target", "metric"), np.array(list(scores.values()))),
             "copies": ("target", copies),
             "analogues": ("target", analogues),
             "property_auroc": ("target", separable),
         },
         coords={
-            "method": list(scores),
+            "ranked_by": list(scores),
             "target": [target.name for target in targets],
             "metric": list(METRICS),
         },

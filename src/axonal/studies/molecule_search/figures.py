@@ -107,7 +107,7 @@ def draw(
             "Tanimoto; green: binds, by measurement.",
             alt="Eight drawn molecules: the query and its first seven hits.",
         )
-        if solid.sizes.get("method"):
+        if solid.sizes.get("ranked_by"):
             session.figure(
                 "three-d",
                 three_d(solid),
@@ -293,11 +293,11 @@ def hits(picture: xr.Dataset) -> Figure:
 
 def three_d(solid: xr.Dataset) -> Figure:
     """BEDROC of methods with and without conformers."""
-    names = solid["method"].to_numpy().tolist()[::-1]
+    names = solid["ranked_by"].to_numpy().tolist()[::-1]
     figure, axis = plt.subplots(figsize=(6.2, 0.32 * len(names) + 1))
     for place, name in enumerate(names):
         flat = name == "ECFP4" or name.startswith("fingerprints,")
-        value = float(solid["score"].sel(method=name, metric="bedroc"))
+        value = float(solid["score"].sel(ranked_by=name, metric="bedroc"))
         axis.barh(place, value, color=PALETTE[6] if flat else PALETTE[0])
         axis.text(value, place, f" {value:.2f}", va="center", fontsize=8.5)
     axis.set_yticks(range(len(names)), names)

@@ -45,7 +45,7 @@ BATCH = 16
 def three_d(data: Data, config: Config, session: Session) -> xr.Dataset:
     """Search one target with every method that looks at conformers, and with fingerprints."""
     if not config.three_d:
-        return xr.Dataset({"score": (("method", "metric"), np.zeros((0, len(METRICS))))})
+        return xr.Dataset({"score": (("ranked_by", "metric"), np.zeros((0, len(METRICS))))})
     seed = session.seed_for("three d")
     target = "CDK2" if "CDK2" in config.targets else config.targets[-1]
     small = config.model_copy(update={"decoys": min(DECOYS, config.decoys)})
@@ -120,8 +120,8 @@ def three_d(data: Data, config: Config, session: Session) -> xr.Dataset:
     untrained = embed_features(encoder, {k: v[at] for k, v in tokens.items()}).numpy()
     scores["Uni-Mol, before"] = judge(untrained[queries] @ untrained.T, queries)
     return xr.Dataset(
-        {"score": (("method", "metric"), list(scores.values()))},
-        coords={"method": list(scores), "metric": list(METRICS)},
+        {"score": (("ranked_by", "metric"), list(scores.values()))},
+        coords={"ranked_by": list(scores), "metric": list(METRICS)},
         attrs={
             "target": target,
             "actives": len(actives),

@@ -57,15 +57,15 @@ def record(
     for name in ("ecfp4", "start", "f", "g"):
         values = [float(one["purity"].sel(named=name)) for one in found]
         session.measure(f"purity_{name}", values, bounds=(0, 1))
-    if solid.sizes.get("method"):
-        for method in solid["method"].to_numpy().tolist():
+    if solid.sizes.get("ranked_by"):
+        for method in solid["ranked_by"].to_numpy().tolist():
             for metric, short in SHORT.items():
-                value = float(solid["score"].sel(method=method, metric=metric))
+                value = float(solid["score"].sel(ranked_by=method, metric=metric))
                 session.measure(f"three_d_{short}_{_name(method)}", value)
     for folder, scores in folders.items():
         for method in ("g", "f", "ecfp4"):
             for metric, short in SHORT.items():
-                values = scores["score"].sel(method=method, metric=metric).to_numpy()
+                values = scores["score"].sel(ranked_by=method, metric=metric).to_numpy()
                 session.measure(f"{folder}_{short}_{method}", values, bounds=BOUNDS[metric])
         session.measure(f"{folder}_auroc_properties", scores["property_auroc"], bounds=(0, 1))
 
@@ -125,7 +125,7 @@ def notes(
         "pre-training on 19 million conformers; thousands of targets are six here, so pairs of one "
         "target are no negatives of each other."
     )
-    if solid.sizes.get("method"):
+    if solid.sizes.get("ranked_by"):
         attributes = solid.attrs
         session.note(
             f"Three dimensions: one run on {attributes['target']} ({attributes['actives']} actives, "
