@@ -11,6 +11,7 @@ import xarray as xr
 
 if TYPE_CHECKING:
     from axonal.lab import Session
+    from axonal.language.resistance import Trial
     from axonal.studies.endogenous_steering_resistance.config import Config
 
 SHARE = (0.0, 1.0)
@@ -98,25 +99,45 @@ def record(
     session.measure("model_first_score", model["first_by_latent"].to_numpy(), "points")
     session.measure("model_explained", model.attrs["explained"], exact=True)
     counts = model["trials"].to_numpy()
-    compared = {
-        "multi": "steered",
-        "multi_ablated": "detectors ablated",
-        "multi_random": "random ablated",
-        "multi_asked": "asked to resist",
-    }
-    for name, condition in compared.items():
-        value = float(model["multi"].sel(condition=condition))
-        session.measure(f"model_{name}", value, bounds=SHARE)
-    session.measure("model_multi_compared", float(model["multi"].sel(condition="steered")))
-    session.measure("model_resistance", float(model["resistance"].sel(condition="steered")))
-    base = float(model["multi"].sel(condition="steered"))
-    if base > 0:
-        session.measure(
-            "model_multi_asked_over_steered",
-            float(model["multi"].sel(condition="asked to resist")) / base,
-        )
+    _by_latent(session)
     session.measure("model_trials", float(counts[0]), exact=True)
     session.measure("judge_agreement", model.attrs["agreement"], bounds=SHARE)
+
+
+def _by_latent(session: Session) -> None:
+    """Measure the model's rates latent by latent, the latents of every condition paired."""
+    from axonal.language.resistance import read_trials
+
+    made = {path.stem: read_trials(path) for path in (session.folder / "trials").glob("*.jsonl")}
+    counted = {name: [t for t in trials if t.counts] for name, trials in made.items()}
+    steered = counted["steered"]
+    every = sorted({trial.plan.latent for trial in steered})
+    for rate in ("multi", "resistance"):
+        values = [_share(steered, latent, rate) for latent in every]
+        session.measure(f"model_{rate}", values, bounds=SHARE)
+    sets = [{trial.plan.latent for trial in trials} for trials in counted.values()]
+    shared = sorted(set.intersection(*sets)) or every
+    names = {
+        "compared": "steered",
+        "ablated": "detectors-ablated",
+        "random": "random-ablated",
+        "asked": "asked-to-resist",
+    }
+    found = {
+        name: np.array([_share(counted[file], latent, "multi") for latent in shared])
+        for name, file in names.items()
+    }
+    for name, values in found.items():
+        session.measure(f"model_multi_{name}", values, bounds=SHARE)
+    base = found["compared"].mean()
+    if base > 0:
+        session.measure("model_multi_asked_over_steered", found["asked"] / base)
+
+
+def _share(trials: Sequence[Trial], latent: int, rate: str) -> float:
+    event = "multi" if rate == "multi" else "improved"
+    own = [getattr(trial, event) for trial in trials if trial.plan.latent == latent]
+    return float(np.mean(own)) if own else float("nan")
 
 
 def at(toy: xr.Dataset, condition: str, rate: str) -> float:
@@ -156,6 +177,12 @@ def notes(session: Session, config: Config, toys: Sequence[xr.Dataset], model: x
     session.note(
         f"First attempts of the organisms score {first:.0f} steered, {ablated:.0f} with detectors "
         f"ablated and {random:.0f} with random latents ablated, at the same boosts."
+    )
+    matching = np.mean([toy["matching"].to_numpy() for toy in toys], axis=0)
+    session.note(
+        "A small dictionary has few latents to match with: the median frequency of the random latents "
+        f"is {matching[0]:.2f} times that of the detectors, the median magnitude {matching[1]:.2f} "
+        "times."
     )
     attrs = model.attrs
     session.note(
