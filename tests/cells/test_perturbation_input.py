@@ -217,3 +217,16 @@ def test_a_split_that_leaves_nothing_to_train_on_is_said():
 def test_a_simulation_is_checked():
     with pytest.raises(InputError, match="programmes is at least 3"):
         simulate_screen({"m": ["C"]}, genes=2)
+
+
+def test_more_processes_than_conditions_a_step_are_refused(monkeypatch):
+    import accelerate
+
+    class Two:
+        num_processes = 2
+
+    monkeypatch.setattr(accelerate, "PartialState", Two)
+    with pytest.raises(
+        InputError, match="conditions_per_step=1 cannot be shared among 2 processes"
+    ):
+        fit(drug_screen())

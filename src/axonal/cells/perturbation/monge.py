@@ -352,6 +352,7 @@ class ConditionalMongeMap:
     def _train(self, latent: np.ndarray, screen: Screen, *, seed: int, **training: Any) -> None:
         from axonal.training import cosine, train
 
+        _require_share(self.conditions_per_step)
         batches = ConditionBatches(
             torch.from_numpy(latent.astype(np.float32)),
             screen,
@@ -449,6 +450,18 @@ def _warn_of_skipped(encoding: Encoding, treatments: Sequence[Treatment]) -> Non
             f"{', '.join(skipped)} have no effect vector (not measured alone): combinations with them "
             "are described by their other drugs.",
             stacklevel=3,
+        )
+
+
+def _require_share(conditions: int) -> None:
+    """Refuse more processes than there are conditions in a step, which they share."""
+    from accelerate import PartialState
+
+    processes = PartialState().num_processes
+    if processes > conditions:
+        raise InputError(
+            f"conditions_per_step={conditions} cannot be shared among {processes} processes: raise it "
+            f"to {processes} or more."
         )
 
 

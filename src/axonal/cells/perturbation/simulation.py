@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,18 @@ def molecule_sets(count: int, *, ligands: Path | str, seed: int = 0) -> dict[str
     seed
         Of the choice.
     """
+    rng = np.random.default_rng(seed)
+    chosen = {}
+    for name, unique in _sources(str(ligands)).items():
+        if count > len(unique):
+            raise InputError(f"{name} has {len(unique)} molecules, {count} were asked for.")
+        chosen[name] = [unique[i] for i in rng.permutation(len(unique))[:count]]
+    return chosen
+
+
+@cache
+def _sources(ligands: str) -> dict[str, list[str]]:
+    """Return the distinct molecules of each target, sorted."""
     config: Any = require("rdkit.RDConfig", extra="cells")
     contrib = Path(config.RDContribDir)
     sources = {
@@ -189,14 +202,7 @@ def molecule_sets(count: int, *, ligands: Path | str, seed: int = 0) -> dict[str
         "5HT1A": _of_csv(Path(ligands) / "AS1.csv"),
         "5HT4": _of_csv(Path(ligands) / "A4.csv"),
     }
-    rng = np.random.default_rng(seed)
-    chosen = {}
-    for name, all_of_them in sources.items():
-        unique = sorted(set(all_of_them))
-        if count > len(unique):
-            raise InputError(f"{name} has {len(unique)} molecules, {count} were asked for.")
-        chosen[name] = [unique[i] for i in rng.permutation(len(unique))[:count]]
-    return chosen
+    return {name: sorted(set(molecules)) for name, molecules in sources.items()}
 
 
 def _untreated(
