@@ -170,13 +170,18 @@ def notes(session: Session, config: Config, toys: Sequence[xr.Dataset], model: x
         "In the organism drift, correction and judge are ours, so the truth is known; that it learns "
         "to come back shows what the method detects and nothing about why large models do."
     )
-    first, random, ablated = (
-        np.mean([at(toy, condition, "first_score") for toy in toys])
-        for condition in ("steered", "random 1", "detectors x0")
-    )
+    scored = {
+        words: np.mean([at(toy, name, "first_score") for toy in toys for name in names])
+        for words, names in {
+            "steered": ["steered"],
+            "ablated": ["detectors x0"],
+            "random": ["random 1", "random 2", "random 3"],
+        }.items()
+    }
     session.note(
-        f"First attempts of the organisms score {first:.0f} steered, {ablated:.0f} with detectors "
-        f"ablated and {random:.0f} with random latents ablated, at the same boosts."
+        f"First attempts of the organisms score {scored['steered']:.0f} steered, "
+        f"{scored['ablated']:.0f} with detectors ablated and {scored['random']:.0f} with random latents "
+        "ablated, at the same boosts."
     )
     matching = np.mean([toy["matching"].to_numpy() for toy in toys], axis=0)
     session.note(
