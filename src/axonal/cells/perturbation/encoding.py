@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -45,6 +45,44 @@ class Encoding:
     dose_unit: float = 1.0
     time_unit: float = 1.0
     pooled: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        treatments: Sequence[Treatment],
+        context: Any,
+        *,
+        dose: DoseScale | None = None,
+        time: DoseScale | None = None,
+        pooled: bool = False,
+    ) -> Encoding:
+        """Return how the treatments of a training are read, with units that fit them.
+
+        Parameters
+        ----------
+        treatments
+            Those of training.
+        context
+            What describes drugs, as :meth:`DrugContext.of` takes it; None where there is one.
+        dose, time, pooled
+            As above.
+        """
+        drugs = sorted({drug for treatment in treatments for drug in treatment.drugs})
+        if context is None and len(drugs) > 1:
+            raise InputError(
+                f"The screen has {len(drugs)} drugs ({', '.join(drugs[:3])} ...) and nothing tells "
+                "them apart: pass context=molecule_descriptors(...), a table, or 'learned'."
+            )
+        doses = [abs(t.dose) for t in treatments if t.dose is not None]
+        times = [abs(t.time) for t in treatments if t.time is not None]
+        return cls(
+            None if context is None else DrugContext.of(context, drugs),
+            dose=dose,
+            time=time,
+            dose_unit=max(doses, default=1.0) or 1.0,
+            time_unit=max(times, default=1.0) or 1.0,
+            pooled=pooled,
+        )
 
     @property
     def width(self) -> int:

@@ -12,7 +12,6 @@ description c of the treatment go in, treated cells come out:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,11 +22,17 @@ from torch import Tensor
 
 from axonal.cells.perturbation import saving
 from axonal.cells.perturbation.batches import ConditionBatches
+from axonal.cells.perturbation.checks import (
+    check_settings,
+    fitting_objective,
+    require_share,
+    training_cells,
+    warn_of_skipped,
+)
 from axonal.cells.perturbation.context import DrugContext
 from axonal.cells.perturbation.encoding import DoseScale, Encoding
 from axonal.cells.perturbation.latent import LatentSpace
 from axonal.cells.perturbation.network import ConditionalPerturbationNetwork, Pooling
-from axonal.cells.perturbation.objective import MongeObjective
 from axonal.cells.perturbation.screen import (
     Screen,
     Treatment,
@@ -123,7 +128,7 @@ class ConditionalMongeMap:
         self.steps, self.batch_size = steps, batch_size
         self.conditions_per_step = conditions_per_step
         self.learning_rate, self.weight_decay, self.clip = learning_rate, weight_decay, clip
-        _check(self)
+        check_settings(self)
 
     def fit(
         self,
@@ -178,7 +183,7 @@ class ConditionalMongeMap:
             log_dose=dose_scale == "log",
             fewest=fewest,
         )
-        kept = _training_cells(adata, split_key)
+        kept = training_cells(adata, split_key)
         screen = screen.without(~kept)
         if not len(screen.control) or not screen.treated:
             raise InputError(
@@ -199,8 +204,14 @@ class ConditionalMongeMap:
         )
         latent = finite(self.space_.encode(cells), "the latent space")
         self.treatments_ = tuple(screen.treated)
-        self.encoding_ = self._encoding(context, dose_key, dose_scale, time_key)
-        _warn_of_skipped(self.encoding_, self.treatments_)
+        self.encoding_ = Encoding.of(
+            self.treatments_,
+            context,
+            dose=dose_scale if dose_key else None,
+            time="linear" if time_key else None,
+            pooled=self.pooling != "none",
+        )
+        warn_of_skipped(self.encoding_, self.treatments_)
         self.fit_ = {
             "perturbation_key": perturbation_key,
             "control": control,
@@ -262,7 +273,7 @@ class ConditionalMongeMap:
                     "tell drugs apart."
                 )
         treatment = Treatment(drugs, dose, time)
-        _warn_of_skipped(self.encoding_, [treatment])
+        warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
         obs: Any = adata.obs.copy()
         var: Any = adata.var
@@ -352,7 +363,7 @@ class ConditionalMongeMap:
     def _train(self, latent: np.ndarray, screen: Screen, *, seed: int, **training: Any) -> None:
         from axonal.training import cosine, train
 
-        _require_share(self.conditions_per_step)
+        require_share(self.conditions_per_step)
         batches = ConditionBatches(
             torch.from_numpy(latent.astype(np.float32)),
             screen,
@@ -361,7 +372,7 @@ class ConditionalMongeMap:
             conditions=self.conditions_per_step,
             seed=seed,
         )
-        self._objective = self._resolved(latent, screen)
+        self._objective = fitting_objective(self, latent, screen)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network_ = self.build(latent.shape[1])
@@ -380,55 +391,6 @@ class ConditionalMongeMap:
         )
         self.network_.to("cpu").eval()
 
-    def _resolved(self, latent: np.ndarray, screen: Screen) -> MongeObjective:
-        """Return the objective with its entropies as numbers, warned of where they don't fit."""
-        rng = np.random.default_rng(0)
-        treated = np.concatenate(list(screen.treated.values()))
-        sides = [latent[rng.choice(rows, 256)] for rows in (screen.control, treated)]
-        between = np.linalg.norm(sides[0][:, None] - sides[1][None], axis=-1)
-        between = between**2 if self.cost == "sqeuclidean" else between
-        middle, mean = float(np.median(between)), float(between.mean())
-        numbers = {}
-        for name in ("epsilon_fit", "epsilon_gap"):
-            given = getattr(self, name)
-            numbers[name] = 0.05 * mean if given == "auto" else float(given)
-            exact = name == "epsilon_gap" and numbers[name] == 0
-            if self.gap_weight == 0 and name == "epsilon_gap":
-                continue
-            if not exact and numbers[name] < 1e-3 * middle:
-                warnings.warn(
-                    f"{name}={numbers[name]:g} is below a thousandth of the median cost "
-                    f"({middle:.3g}): Sinkhorn will be slow; scale the data, or take 'auto'.",
-                    stacklevel=4,
-                )
-            if numbers[name] > middle > 0:
-                warnings.warn(
-                    f"{name}={numbers[name]:g} is above the median cost ({middle:.3g}): the fit sees "
-                    "blurred populations; scale the data, or take 'auto'.",
-                    stacklevel=4,
-                )
-        return MongeObjective(gap_weight=self.gap_weight, cost=self.cost, **numbers)
-
-    def _encoding(
-        self, context: Any, dose_key: str | None, dose_scale: DoseScale, time_key: str | None
-    ) -> Encoding:
-        drugs = sorted({drug for treatment in self.treatments_ for drug in treatment.drugs})
-        if context is None and len(drugs) > 1:
-            raise InputError(
-                f"The screen has {len(drugs)} drugs ({', '.join(drugs[:3])} ...) and nothing tells "
-                "them apart: pass context=molecule_descriptors(...), a table, or 'learned'."
-            )
-        doses = [t.dose for t in self.treatments_ if t.dose is not None]
-        times = [t.time for t in self.treatments_ if t.time is not None]
-        return Encoding(
-            None if context is None else DrugContext.of(context, drugs),
-            dose=dose_scale if dose_key else None,
-            time="linear" if time_key else None,
-            dose_unit=max(map(abs, doses), default=1.0) or 1.0,
-            time_unit=max(map(abs, times), default=1.0) or 1.0,
-            pooled=self.pooling != "none",
-        )
-
     def _encoding_with(self, context: Any, treatment: Treatment) -> Encoding:
         if context is None:
             return self.encoding_
@@ -442,56 +404,3 @@ class ConditionalMongeMap:
     def _require_fitted(self) -> None:
         if not hasattr(self, "network_"):
             raise InputError("The map is not fitted yet: call fit, or load one.")
-
-
-def _warn_of_skipped(encoding: Encoding, treatments: Sequence[Treatment]) -> None:
-    if skipped := encoding.skipped(treatments):
-        warnings.warn(
-            f"{', '.join(skipped)} have no effect vector (not measured alone): combinations with them "
-            "are described by their other drugs.",
-            stacklevel=3,
-        )
-
-
-def _require_share(conditions: int) -> None:
-    """Refuse more processes than there are conditions in a step, which they share."""
-    from accelerate import PartialState
-
-    processes = PartialState().num_processes
-    if processes > conditions:
-        raise InputError(
-            f"conditions_per_step={conditions} cannot be shared among {processes} processes: raise it "
-            f"to {processes} or more."
-        )
-
-
-def _training_cells(adata: AnnData, split_key: str | None) -> np.ndarray:
-    if split_key is None:
-        return np.ones(adata.n_obs, dtype=bool)
-    if split_key not in adata.obs:
-        from axonal.errors import nearest
-
-        raise InputError(
-            f"split_key: obs has no column {split_key!r}: {nearest(split_key, adata.obs.columns)}"
-        )
-    return (adata.obs[split_key].astype(str) == "train").to_numpy()
-
-
-def _check(model: ConditionalMongeMap) -> None:
-    for name in ("steps", "batch_size", "conditions_per_step", "context_width"):
-        value = getattr(model, name)
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} is a positive whole number, got {value!r}.")
-    for name in ("learning_rate", "epsilon_fit", "epsilon_gap"):
-        value = getattr(model, name)
-        lowest_allowed = name == "epsilon_gap"
-        if value == "auto" and name != "learning_rate":
-            continue
-        if isinstance(value, str) or value < 0 or (value == 0 and not lowest_allowed):
-            raise InputError(f"{name} is a positive number, got {value!r}.")
-    if model.gap_weight < 0:
-        raise InputError(f"gap_weight is not negative, got {model.gap_weight}.")
-    if model.pooling not in ("none", "mean", "attention"):
-        raise InputError(f"pooling: expected 'none', 'mean' or 'attention', got {model.pooling!r}.")
-    if model.cost not in ("euclidean", "sqeuclidean"):
-        raise InputError(f"cost: expected 'euclidean' or 'sqeuclidean', got {model.cost!r}.")
