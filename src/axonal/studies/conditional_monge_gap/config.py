@@ -17,7 +17,7 @@ class Config(StudyConfig):
     batch_size: PositiveInt = Field(96, description="cells of control and of each treatment a step")
     conditions_per_step: PositiveInt = Field(4, description="treatments a step, averaged")
     learning_rate: PositiveFloat = Field(3e-3, description="of AdamW, falling along a cosine")
-    epsilon_fit: PositiveFloat = Field(0.5, description="entropy of the Sinkhorn divergence")
+    epsilon_fit: PositiveFloat = Field(1.0, description="entropy of the Sinkhorn divergence")
     epsilon_gap: float = Field(
         0.0, ge=0, description="entropy of the Monge gap; 0 is the exact gap, the paper has 0.01"
     )
@@ -38,7 +38,7 @@ class Config(StudyConfig):
     )
     scaling_repeats: PositiveInt = Field(3, description="screens of the scaling part")
     epsilons: tuple[PositiveFloat, ...] = Field(
-        (0.2, 2.0), description="further entropies of the fit, on the first screen"
+        (0.25, 0.5, 2.0), description="further entropies of the fit, on the first screen"
     )
     metric_batches: PositiveInt = Field(2, description="batches a measure is averaged over")
     metric_cells: PositiveInt = Field(200, description="cells of either side in a batch")

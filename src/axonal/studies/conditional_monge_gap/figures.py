@@ -147,6 +147,7 @@ def dose_distances(doses: Sequence[xr.Dataset]) -> Figure:
     axis.set(
         xscale="log", yscale="log", xlabel="isopentenyladenine (µM)", ylabel="W₁ (sd of control)"
     )
+    _few_ticks(axis.yaxis)
     axis.legend(ncols=2, fontsize=8)
     return figure
 
