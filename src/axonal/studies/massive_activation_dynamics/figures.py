@@ -58,7 +58,7 @@ def draw(
             curves(_shown(runs)),
             caption="Ratio of the largest activation to the median over training, by layer, with the "
             "fitted curve and its 95 % band for an observation; dotted: the level of Gaussian "
-            "numbers.",
+            "numbers. Fits use the regularly spaced steps; the early ones are only shown.",
             alt="Two panels, training step on a linear and on a logarithmic axis: dots for each "
             "layer with a smooth curve through them that dips, then rises.",
         )

@@ -195,7 +195,7 @@ study = Study(
             else f"{config.seeds} + {_architectures(config)} small decoders trained here"
         )
     ),
-    minutes={"smoke": 0.4, "laptop": 6.5},
+    minutes={"smoke": 0.4, "laptop": 7.5},
     requires=("smollm2-135m-instruct",),
     data="Bigram-backcopy sequences (Guo et al. 2024) drawn from a bigram table counted in the "
     "source of the Python standard library; texts are the standard library's help topics (PSF "
