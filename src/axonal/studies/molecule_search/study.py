@@ -210,7 +210,7 @@ study = Study(
         f"{', '.join(config.targets)} among property-matched decoys, fingerprint encoder, "
         f"at most {config.labelled:,} labels, {config.steps} steps, {config.repeats} repeats"
     ),
-    minutes={"smoke": 0.4, "laptop": 7, "laptop-3d": 25},
+    minutes={"smoke": 0.4, "laptop": 4.5, "laptop-3d": 25},
     requires=("serotonin-ligands", "chembl-molecules"),
     data="Measured molecules, nothing simulated: serotonin-receptor affinities (WDL-RF, MIT), EGFR "
     "ligands of DUD with scaffold clusters, CDK2 ligands, aryl sulfonamides and NCI compounds "
