@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import LogLocator
 
 from axonal.lab.figures import PALETTE, style
 from axonal.learning.induction import THRESHOLD, small_multiples
@@ -79,7 +80,9 @@ def draw(
             "progress",
             progress(curves, trained),
             caption="The same ideal activations in two ways: put into checkpoints of the unclamped "
-            "training (progress measure) and held all through training (clamp). Median over seeds.",
+            "training (progress measure) and held all through training (clamp). Median over seeds. What "
+            "layer 2 learnt from imperfect previous tokens does not fit perfect ones: those progress "
+            "measures rise.",
             alt="Two panels of loss curves; the progress measures fall late, the clamped ones early.",
         )
         session.figure(
@@ -119,7 +122,8 @@ def clamps(curves: Curves) -> Figure:
     """Losses under the six clamps."""
     figure, axis = plt.subplots(figsize=(6.2, 3.9))
     for clamp in CLAMPS:
-        _band(axis, curves[clamp], COLOURS[clamp], "no clamp" if clamp == "none" else clamp)
+        curve = curves[clamp].isel(evaluation=slice(1, None))  # zero has no place on this axis
+        _band(axis, curve, COLOURS[clamp], "no clamp" if clamp == "none" else clamp)
     _levels(axis)
     axis.annotate("ln 2", (1.0, LN2), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axis.set(xscale="log", xlabel=AXIS, ylabel="loss (nats)")
@@ -155,6 +159,7 @@ def learning_times(curves: Curves) -> Figure:
         axis.plot([np.median(found)] * 2, [place - 0.32, place + 0.32], color=colour, linewidth=2.5)
     axis.set_yticks(range(len(names)), [words.get(name, name) for name in reversed(names)])
     axis.set(xscale="log", xlabel=f"learning time, {AXIS}")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("")
     axis.grid(axis="x")
@@ -215,7 +220,7 @@ def progress(curves: Curves, trained: xr.Dataset) -> Figure:
         right.plot(thousands, middle, color=COLOURS[clamp], label=label)
     for axis, title in ((left, "progress measure"), (right, "clamp")):
         _levels(axis)
-        axis.set(title=title, xlabel=AXIS)
+        axis.set(title=title, xlabel=AXIS, ylim=(0, 2.4))
     left.set_ylabel("loss (nats)")
     figure.legend(loc="outside lower center", ncols=5, fontsize=8.5)
     return figure
@@ -239,7 +244,7 @@ def data(config: Config, curves: Curves) -> Figure:
             _levels(axis)
             if row == 0:
                 axis.set_title(titles[part])
-            axis.set_ylim(0, 2.5)
+            axis.set_ylim(0, 3)
         axes[row, 0].set_ylabel("loss (nats)")
         axes[row, -1].legend(fontsize=8, loc="upper right")
     figure.supxlabel(AXIS, fontsize=10)

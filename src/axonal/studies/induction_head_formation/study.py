@@ -111,7 +111,7 @@ study = Study(
         Claim(
             "many-to-many",
             "Previous-token and induction heads are wired many to many: a head has more than 1.5 "
-            "partners in effect, on either side",
+            "partners (with at least half the best one's effect) on average, on either side",
             reported="heat maps",
             source="appendix, figure 11",
             test=All(
@@ -148,8 +148,8 @@ study = Study(
         ),
         Claim(
             "progress-measures-differ",
-            "The match progress measure still falls late, long after the training with the match "
-            "clamped has",
+            "The match progress measure falls later than the loss does when the match is clamped all "
+            "through training",
             reported="the progress measure keeps the drop, the clamped training has none",
             source="appendix, figure 10",
             test=Greater("progress_half_time_match", "clamp_half_time_match"),

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from axonal.learning.induction import rank_one_phase_change
+from axonal.studies.induction_head_formation.afterwards import PREVIOUS_TOKEN_HEADS
 from axonal.studies.induction_head_formation.trainings import CLAMPS, SCALED
 
 if TYPE_CHECKING:
@@ -106,23 +107,33 @@ def _trained(session: Session, trained: xr.Dataset) -> None:
         for kept in ("patterns", "values"):
             values = trained[f"without_{name}_{kept}_kept"].to_numpy()
             session.measure(f"without_{name}_{kept}_kept", values, bounds=(0, 1))
-    gain = trained["wiring"].sel(preserved="nothing").to_numpy()
-    gain = gain - gain.min(axis=(1, 2), keepdims=True)
-    session.measure("partners_of_induction_heads", _partners(gain, axis=2))
-    session.measure("partners_of_previous_token_heads", _partners(gain, axis=1))
+    of_induction, of_previous = partners(trained)
+    session.measure("partners_of_induction_heads", of_induction)
+    session.measure("partners_of_previous_token_heads", of_previous)
     for read in trained["read"].to_numpy():
         score = trained["composition"].sel(read=read).mean(("second", "first")).to_numpy()
         session.measure(f"composition_{read}", score)
 
 
-def _partners(gain: np.ndarray, axis: int) -> np.ndarray:
-    """Return the effective number of partners of the head with the most to gain, a member.
+def partners(trained: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many partners induction and previous-token heads have, on average, by member.
 
-    The participation ratio ``(sum g)^2 / sum g^2`` along an axis of ``(members, second, first)``.
+    With one head of each layer active and the values of layer 2 kept, a pair's gain is its accuracy
+    over that of the induction head's worst pair. A partner gives at least half of the gain that the
+    head's best partner gives. Counted for heads of layer 2 with a strength above 0.2, and for the
+    strongest previous-token heads.
     """
-    total = gain.sum(axis=axis)
-    ratio = total**2 / np.maximum((gain**2).sum(axis=axis), 1e-12)
-    return np.take_along_axis(ratio, total.argmax(axis=1)[:, None], axis=1)[:, 0]
+    table = trained["wiring"].sel(preserved="values").to_numpy()
+    gain = table - table.min(axis=2, keepdims=True)
+    inducing = trained["strength"].to_numpy() > 0.2
+    order = np.argsort(-trained["previous_token_score"].to_numpy(), axis=1)
+    of_induction, of_previous = [], []
+    for one, strong, previous in zip(gain, inducing, order, strict=True):
+        rows = one[strong] if strong.any() else one
+        of_induction.append((rows >= rows.max(axis=1, keepdims=True) / 2).sum(axis=1).mean())
+        columns = one[:, previous[:PREVIOUS_TOKEN_HEADS]]
+        of_previous.append((columns >= columns.max(axis=0) / 2).sum(axis=0).mean())
+    return np.array(of_induction), np.array(of_previous)
 
 
 def _times(session: Session, curves: Curves) -> None:

@@ -170,7 +170,10 @@ class Laboratory:
             )
         everywhere = Clamp().pattern("layer1", previous_token())
         found["all previous token"] = self.curves(
-            "all previous token", subcircuit("none", self.strongest) + everywhere, config.budget
+            "all previous token",
+            subcircuit("none", self.strongest) + everywhere,
+            config.budget,
+            until=THRESHOLD,
         )
         for name, ideal in (("wrong match", induction(0.0)), ("fixed pattern", fixed_pattern())):
             clamp = subcircuit("none", self.strongest)
@@ -184,9 +187,15 @@ class Laboratory:
         model = self.model(self.standard, 1).select([0] * len(heads))
         clamp = Clamp().ablate("layer2", all_but(per_seed(heads)))
         streams = (self.members[0],) * len(heads)
-        budget = self.config.budget
-        name = "single heads"
-        return {name: self.curves(name, clamp, budget, model=model, streams=streams)}
+        found = self.curves(
+            "single heads",
+            clamp,
+            self.config.budget,
+            model=model,
+            streams=streams,
+            until=THRESHOLD,
+        )
+        return {"single heads": found}
 
     def _grafts(self) -> dict[str, xr.Dataset]:
         """Train all heads on a trained layer 1: the seed's own, and its neighbour's."""
@@ -201,6 +210,7 @@ class Laboratory:
                 model=grafted,
                 strength_at="upper.layer2.pattern",
                 every=max(BATCH, self.config.every // 2),
+                until=THRESHOLD,
             )
         return found
 
