@@ -28,7 +28,7 @@ docs: .venv/installed
 
 # The workers are the parallelism here: two threads in each would only wait for one another.
 tests: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 # The ledger's page, from the runs in runs/: after running the studies whose verdicts it shows.
 claims: .venv/installed

@@ -212,8 +212,8 @@ BAD = {
     "an unknown run to compare": ("compare nothing nothing", "There is no run 'nothing'"),
     "a slug that is none": ("new Bad_Slug", "slug is lower-case words"),
     "a study that exists": ("new my-paper", "stays as it is"),
-    "an unknown asset": ("assets pull smollm2", "did you mean smollm2-135m-instruct"),
-    "an unknown asset to verify": ("assets verify smollm2", "did you mean smollm2-135m-instruct"),
+    "an unknown asset": ("assets pull smollm2", "or smollm2-135m-instruct"),
+    "an unknown asset to verify": ("assets verify smollm2", "or smollm2-135m-instruct"),
 }
 
 

@@ -25,6 +25,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=count, cutoff=0.4)
+    if close:  # beside a name that is nearly it, those that are only a little like it say nothing
+        best = difflib.SequenceMatcher(None, name, close[0]).ratio()
+        close = difflib.get_close_matches(name, known, n=count, cutoff=max(0.4, 0.75 * best))
     if name and not close:  # a long name that was cut short
         begins = {one[: len(name)]: one for one in reversed(known)}
         close = [begins[start] for start in difflib.get_close_matches(name, begins, n=count)]
