@@ -36,7 +36,7 @@ def list_studies(area: str | None, search: str | None, json: bool) -> None:
     if not chosen:
         console.print("No study fits." if area or search else "There are no studies.")
         return
-    table = output.table("study", "area", "published", "verdicts", "minutes")
+    table = output.table("study", "area", "published", "verdicts", "min")
     table.columns[0].min_width = max(len(entry.slug) for entry in chosen)
     table.columns[4].justify = "right"
     for entry in chosen:
