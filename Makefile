@@ -15,7 +15,7 @@ test: lint types imports docs tests
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 
 types: .venv/installed
 	$(BIN)/basedpyright --level error

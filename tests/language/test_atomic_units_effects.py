@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from steering_models import tiny
 from unit_models import fresh, random_momentum, some_choices, some_pairs
 
 from axonal.activations import ScaleUnits
@@ -24,6 +23,7 @@ from axonal.language.atomic_units import baselines as rivals
 from axonal.language.atomic_units.organism import Organism
 from axonal.language.atomic_units.sentences import MiniLM
 from axonal.language.atomic_units.token_law import laws_of
+from steering_models import tiny
 
 
 @pytest.mark.parametrize("site", ["attention", "down_proj_in"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from steering_models import FAMILIES, tiny
 from unit_models import SITES, fresh, some_choices, some_pairs
 
 from axonal.activations import edit, record
@@ -22,6 +21,7 @@ from axonal.language.atomic_units import (
     sweep,
     unit_site,
 )
+from steering_models import FAMILIES, tiny
 
 IDS = torch.tensor([[3, 5, 7, 9, 11, 13, 15, 8, 6, 4]])
 
