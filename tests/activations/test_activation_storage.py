@@ -30,6 +30,7 @@ from axonal.activations import (
     record_to,
     save,
 )
+from axonal.activations.provenance import describe
 from axonal.errors import AxonalError, InputError
 
 EVERY_EDIT: list[Edit] = [
@@ -169,3 +170,16 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, llama: nn.Module
     (tmp_path / "file").write_text("")
     with pytest.raises(AxonalError, match="a file is in its way"):
         save({Site("model.norm"): Replace(0.0)}, tmp_path / "file" / "edits", model=llama)
+
+
+def test_a_model_with_tied_weights_keeps_its_fingerprint_when_it_is_offloaded() -> None:
+    from accelerate import cpu_offload
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "vocab_size": 50}
+    heads = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(**sizes, **heads, tie_word_embeddings=True)).eval()
+    before = describe(model)
+    cpu_offload(model, execution_device=torch.device("cpu"))
+    assert "lm_head.weight" in dict(model.named_parameters())
+    assert describe(model) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def describe(model: nn.Module) -> dict[str, Any]:
     return {
         "class": type(model).__name__,
         "name": Path(name).name if Path(name).exists() else name,  # a local path is private
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": sum(parameter.numel() for _, parameter in _parameters(model)),
         "fingerprint": fingerprint(model),
     }
 
@@ -33,13 +34,21 @@ def fingerprint(model: nn.Module) -> str:
     bfloat16, on any device and in any folder.
     """
     digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
+    for name, parameter in _parameters(model):
         flat = _numbers(model, name, parameter).detach().flatten()
         step = max(1, len(flat) // _SAMPLED)
         sample = flat[::step][:_SAMPLED].to(device="cpu", dtype=torch.bfloat16)
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
         digest.update(sample.view(torch.int16).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield each parameter once: offloading takes weights apart that are tied."""
+    tied: Any = getattr(model, "all_tied_weights_keys", None) or {}
+    for name, parameter in model.named_parameters():
+        if name not in tied:
+            yield name, parameter
 
 
 def _numbers(model: nn.Module, name: str, parameter: Tensor) -> Tensor:
