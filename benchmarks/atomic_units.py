@@ -73,7 +73,7 @@ def main(pairs: int = 20, rounds: int = 3) -> None:
     if has_pyvene:
         name = f"released algorithm, pyvene {importlib.metadata.version('pyvene')}"
         contestants.append(Contestant(name, lambda: _released(model, texts, _captured)))
-    _report(f"rank 17,280 units on {pairs} pairs", contestants, rounds, atol=1e-6)
+    _report(f"rank 17,280 units on {pairs} pairs", contestants, rounds, atol=1e-6, odd=1e-3)
     _calls(model, texts, has_pyvene, 20 * rounds)
 
 
@@ -245,19 +245,34 @@ def _quietly(make: Callable[[], Any]) -> Any:
 
 
 def _report(
-    title: str, contestants: list[Contestant], rounds: int, *, atol: float, relative_to: int = 0
+    title: str,
+    contestants: list[Contestant],
+    rounds: int,
+    *,
+    atol: float,
+    odd: float = 0.0,
+    relative_to: int = 0,
 ) -> None:
-    """Run the contestants in turn; print times and ratios to one of them."""
+    """Run the contestants in turn; print times and ratios to one of them.
+
+    Up to a part ``odd`` of the numbers may differ: a batch rounds otherwise than single texts, and a
+    difference of nearly zero then changes its sign.
+    """
     print(f"\n{title}")
     expected = contestants[0].work()
     timed = [contestants[0]]
     for one in contestants[1:]:
-        if not one.compared or torch.allclose(
-            one.work(), expected.to(one.work()), rtol=0, atol=atol
-        ):
+        if not one.compared:
             timed.append(one)
-        else:
+            continue
+        result = one.work()
+        apart = int(((result - expected.to(result)).abs() > atol).sum())
+        if apart > odd * result.numel():
             print(f"  {one.name:42}gives another result: not timed")
+            continue
+        if apart:
+            print(f"  {one.name:42}{apart} of {result.numel():,} numbers differ")
+        timed.append(one)
     for _ in range(rounds):
         for one in timed:
             start = time.process_time()
