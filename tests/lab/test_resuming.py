@@ -152,7 +152,7 @@ def done(process: subprocess.Popen[str]) -> dict:
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_a_killed_run_continues_and_loses_nothing_finished(command, straight, tmp_path, moment):
-    process = command("run", "./steps.py", "--set", "pause_s=0.5")
+    process = command("run", "./steps.py", "--set", "pause_s=1")
     folder = wait_for(moment, process, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -190,7 +190,7 @@ def test_a_resumed_run_computes_no_stage_and_no_stored_point_again(command, tmp_
 
 
 def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
-    process = command("run", "./steps.py", "--set", "pause_s=0.5")
+    process = command("run", "./steps.py", "--set", "pause_s=2")
     folder = wait_for(logged("figure"), process, tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -205,7 +205,7 @@ def test_an_interrupted_run_says_how_to_go_on(command, tmp_path):
 
 
 def test_a_resume_says_where_the_ground_has_changed(command, tmp_path):
-    process = command("run", "./steps.py", "--set", "pause_s=0.5")
+    process = command("run", "./steps.py", "--set", "pause_s=2")
     folder = wait_for(logged("stage"), process, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
