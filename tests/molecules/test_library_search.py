@@ -118,7 +118,7 @@ def test_an_index_is_kept_and_opened_again(search, library, tmp_path):
     assert json.loads((tmp_path / "index/card.json").read_text())["molecules"] == len(index)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="holds no index: choose another"):
         index.save(tmp_path / "other")
 
 

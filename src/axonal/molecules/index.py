@@ -7,7 +7,6 @@ order, ``card.json`` what made them. A folder is written beside its place and re
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axonal.errors import InputError, require
+from axonal.files import whole_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,20 +145,11 @@ class LibraryIndex:
         """Keep the index in a folder."""
         faiss: Any = require("faiss", "molecules")
         require("pyarrow", "molecules")
-        place = Path(folder)
-        draft = place.with_name(f".{place.name}.unfinished")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        faiss.write_index(self.vectors, str(draft / "index.faiss"))
-        self.table.to_parquet(draft / "molecules.parquet", index=False)
-        (draft / "card.json").write_text(json.dumps(self.card, indent=2) + "\n", encoding="utf-8")
-        if place.exists():
-            if not (place / "card.json").is_file() and any(place.iterdir()):
-                raise InputError(
-                    f"{place} holds something else than an index; name another folder."
-                )
-            shutil.rmtree(place)
-        draft.rename(place)
+        with whole_folder(Path(folder), holds=["card.json"], what="index") as draft:
+            faiss.write_index(self.vectors, str(draft / "index.faiss"))
+            self.table.to_parquet(draft / "molecules.parquet", index=False)
+            written = json.dumps(self.card, indent=2) + "\n"
+            (draft / "card.json").write_text(written, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str) -> LibraryIndex:

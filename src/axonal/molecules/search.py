@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from axonal.errors import InputError
+from axonal.files import whole_folder
 from axonal.molecules.chemistry import identity
 from axonal.molecules.encoder import embed_features, make_encoder
 from axonal.molecules.index import FACTORY, Entry, LibraryIndex
@@ -432,7 +432,6 @@ class MoleculeSearch:
         """Keep both encoders, what made them and which molecules they have seen, in a folder."""
         from safetensors.torch import save_file
 
-        place = Path(folder)
         weights = {
             f"{which}.{name}": value.contiguous()
             for which in ("supervised", "unsupervised")
@@ -445,18 +444,10 @@ class MoleculeSearch:
             "report": self.report_,
             "training": sorted(self.training_),
         }
-        draft = place.with_name(f".{place.name}.unfinished")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        save_file(weights, draft / "model.safetensors")
-        (draft / "search.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        if place.exists():
-            if not (place / "search.json").is_file() and any(place.iterdir()):
-                raise InputError(
-                    f"{place} holds something else than a search; name another folder."
-                )
-            shutil.rmtree(place)
-        draft.rename(place)
+        with whole_folder(Path(folder), holds=["search.json"], what="search") as draft:
+            save_file(weights, draft / "model.safetensors")
+            written = json.dumps(card, indent=1) + "\n"
+            (draft / "search.json").write_text(written, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str) -> MoleculeSearch:
