@@ -41,6 +41,10 @@ class Kind:
             return tensor.detach().cpu().numpy().astype(self.dtype)
         return tensor.to(device=self.device, dtype=self.dtype)
 
+    def number(self, tensor: Tensor) -> Any:
+        """Give a single number as a float where an array came in, else as a tensor with its graph."""
+        return float(tensor) if self.numpy and tensor.ndim == 0 else self.back(tensor)
+
     def exact(self, tensor: Tensor) -> Any:
         """Give a result the kind of what came in, and keep it in float64."""
         return tensor.detach().cpu().numpy() if self.numpy else tensor

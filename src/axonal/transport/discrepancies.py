@@ -89,7 +89,7 @@ def sliced_wasserstein(x: Array, y: Array, slices: int = 128, seed: int = 0) -> 
     directions = torch.randn(left.shape[1], slices, generator=generator, dtype=torch.float64)
     directions = (directions / directions.norm(dim=0)).to(left.device)
     squares = _line_w2((left @ directions).mT.contiguous(), (right @ directions).mT.contiguous())
-    return _out(squares.mean().sqrt(), kind)
+    return kind.number(squares.mean().sqrt())
 
 
 def _line_w2(x: Tensor, y: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def _discrepancy(
             (mean * n - at_zero) / (n - 1)
             for mean, n in zip(same, (len(left), len(right)), strict=True)
         ]
-    return _out(same[0] + same[1] - 2 * _mean_of_pairs(left, right, cost, kernel), kind)
+    return kind.number(same[0] + same[1] - 2 * _mean_of_pairs(left, right, cost, kernel))
 
 
 def _mean_of_pairs(x: Tensor, y: Tensor, cost: str, kernel: Callable[[Tensor], Tensor]) -> Tensor:
@@ -139,7 +139,3 @@ def _two_sets(x: Array, y: Array, cost: str = "sqeuclidean") -> tuple[Tensor, Te
     if left.ndim != 2:
         raise InputError(f"x: expected points (n, d), got shape {tuple(left.shape)}.")
     return left, right, kind
-
-
-def _out(value: Tensor, kind: Kind) -> Any:
-    return float(value) if kind.numpy else kind.back(value)

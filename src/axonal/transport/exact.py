@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from axonal.errors import InputError, require
-from axonal.transport.arrays import Array, Kind, tensor_of
+from axonal.transport.arrays import Array, tensor_of
 from axonal.transport.costs import Cost, PlannedCost, pairwise, points
+from axonal.transport.kernels import KeptPlan
 from axonal.transport.sinkhorn import Coupling
 
 
@@ -51,23 +52,14 @@ def exact_transport(
     )
     if log["warning"] is not None:
         raise InputError(f"POT could not solve the transport: {log['warning']}")
-    whole = _Whole(torch.from_numpy(plan).to(matrix))
-    value: Tensor = (whole.plan * matrix).sum()
+    kept = torch.from_numpy(plan).to(matrix)
+    whole = KeptPlan(kept)
+    value: Tensor = (kept * matrix).sum()
     if left.requires_grad or right.requires_grad:
         value = value + PlannedCost.apply(left, right, whole, cost)
-    out: Any = float(value) if kind.numpy else kind.back(value)
-    potentials = [_back(log[name], kind) for name in ("u", "v")]
-    return Coupling(out, out, *potentials, 0.0, True, 0.0, 0, whole, kind)  # type: ignore[arg-type]
-
-
-class _Whole:
-    """A plan that is kept as a matrix."""
-
-    def __init__(self, plan: Tensor) -> None:
-        self.plan, self.blocks = plan, [slice(None)]
-
-    def block(self, rows: slice) -> Tensor:
-        return self.plan[rows]
+    out = kind.number(value)
+    f, g = (kind.back(torch.from_numpy(log[name])) for name in ("u", "v"))
+    return Coupling(out, out, f, g, 0.0, True, 0.0, 0, whole, kind)
 
 
 def _uniform_or(weights: Array | None, name: str, count: int) -> Tensor:
@@ -81,7 +73,3 @@ def _uniform_or(weights: Array | None, name: str, count: int) -> Tensor:
             f"sum to {float(given.sum()):.6g}."
         )
     return given / given.sum()
-
-
-def _back(potential: Any, kind: Kind) -> Any:
-    return kind.back(torch.from_numpy(potential))

@@ -135,7 +135,7 @@ def monge_gap(
         )
         least = coupling.entropy_value
     gap = moved - least
-    return float(gap) if kind.numpy and gap.ndim == 0 else kind.back(gap)
+    return kind.number(gap)
 
 
 def _grouped(source: Array, mapped: Array, groups: Array, **options: Any) -> Any:

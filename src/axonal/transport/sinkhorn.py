@@ -7,17 +7,19 @@ r"""Entropic optimal transport, by Sinkhorn's iterations (Cuturi 2013), stable a
         = \langle f, a \rangle + \langle g, b \rangle
 
 The iterations are products of a kernel with scalings, which are absorbed into the potentials as soon
-as they grow (Schmitzer 2019), and :math:`\varepsilon` is lowered in steps where it is small. The kernel is kept, or made
-again one block of rows after the other, with memory linear in the points. Gradients are those of
-the envelope theorem: the plan is held, nothing is unrolled.
+as they grow (Schmitzer 2019), and :math:`\varepsilon` is lowered in steps where it is
+small (:mod:`axonal.transport.scaling`). The kernel is kept, or made again one block of rows after the
+other, with memory linear in the points. Gradients are those of the envelope theorem: the plan is held,
+nothing is unrolled.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -25,12 +27,8 @@ from torch import Tensor
 from axonal.errors import InputError
 from axonal.transport.arrays import Array, Kind, tensor_of
 from axonal.transport.costs import Cost, PlannedCost, pairwise, points
-
-_ABSORB = math.log(1e3)  # scalings beyond e^this go into the potentials
-_LOWER = 4.0  # epsilon falls by this factor a stage
-_BROAD = 20.0  # the first stage's epsilon is at least the largest cost divided by this
-_WARM = 1e-2  # the marginal error with which a stage above the last one is left
-_TINY = 1e-150  # kernel entries below count for nothing, and subnormal numbers are slow
+from axonal.transport.kernels import CostMatrix, CostOfPoints, Costs, EntropicPlan, Plan
+from axonal.transport.scaling import solve
 
 
 @dataclass(frozen=True)
@@ -110,13 +108,21 @@ def sinkhorn(
     matrix, kind = tensor_of(cost, "cost")
     if matrix.ndim < 2:
         raise InputError(f"cost: expected a matrix (..., n, m), got shape {tuple(matrix.shape)}.")
-    kernel = _Dense(matrix.detach(), None)
-    coupling = _couple(kernel, kind, epsilon, a, b, tolerance, max_iterations)
-    if not matrix.requires_grad:
-        return coupling
-    plan = coupling._plan
-    carried = (plan.block(slice(None)) * matrix).sum((-2, -1))
-    return _with_gradient(coupling, carried - carried.detach(), kind)
+
+    def carry(plan: Plan) -> Tensor:
+        cost = (plan.block(slice(None)) * matrix).sum((-2, -1))
+        return cost - cost.detach()
+
+    return _couple(
+        CostMatrix(matrix.detach()),
+        kind,
+        epsilon,
+        a,
+        b,
+        tolerance,
+        max_iterations,
+        carry if matrix.requires_grad else None,
+    )
 
 
 def transport_points(
@@ -149,107 +155,44 @@ def transport_points(
     left, right, kind = points(x, y, cost)
     if block is not None and block < 1:
         raise InputError(f"block is a positive number of rows, got {block}.")
-    kernel = _OfPoints(left.detach(), right.detach(), cost, block)
-    itself = y is x and b is a
-    coupling = _couple(kernel, kind, epsilon, a, b, tolerance, max_iterations, itself)
-    if not (left.requires_grad or right.requires_grad):
-        return coupling
-    carried = PlannedCost.apply(left, right, coupling._plan, cost)
-    return _with_gradient(coupling, carried, kind)
+    x_, y_ = left.detach(), right.detach()
+    if block is None or block >= x_.shape[-2]:
+        costs: Costs = CostMatrix(pairwise(x_, y_, cost))
+    else:
+        costs = CostOfPoints(x_, y_, cost, block)
 
+    def carry(plan: Plan) -> Tensor:
+        return cast("Tensor", PlannedCost.apply(left, right, plan, cost))
 
-class _Dense:
-    """A cost matrix that is kept."""
-
-    def __init__(self, cost: Tensor, block: int | None) -> None:
-        self._cost = cost
-        self.batch, (self.n, self.m) = cost.shape[:-2], cost.shape[-2:]
-        size = self.n if block is None else block
-        self.blocks = [slice(i, min(i + size, self.n)) for i in range(0, self.n, size)]
-        self._kernel: Tensor | None = None
-
-    def like(self) -> Tensor:
-        return self._cost
-
-    def cost(self, rows: slice) -> Tensor:
-        return self._cost[..., rows, :]
-
-    def mean(self) -> float:
-        total = sum(float(self.cost(rows).sum()) for rows in self.blocks)
-        return total / (math.prod(self.batch) * self.n * self.m)
-
-    def largest(self) -> float:
-        return max(float(self.cost(rows).abs().max()) for rows in self.blocks)
-
-    def absorb(self, f: Tensor, g: Tensor, epsilon: float) -> None:
-        """Make the kernel of these potentials the one that ``kernel`` gives."""
-        self._potentials = f, g, epsilon
-        self._kernel = None
-        if len(self.blocks) == 1:
-            self._kernel = self._made(self.blocks[0])
-
-    def kernel(self, rows: slice) -> Tensor:
-        return self._made(rows) if self._kernel is None else self._kernel
-
-    def _made(self, rows: slice) -> Tensor:
-        f, g, epsilon = self._potentials
-        exponent = f[..., rows, None] + g[..., None, :] - self.cost(rows)
-        kernel = exponent.div_(epsilon).exp_()
-        return torch.threshold_(kernel, _TINY, 0.0)
-
-
-class _OfPoints(_Dense):
-    """A cost that is computed from points: kept if it is one block, else made when it is asked for."""
-
-    def __init__(self, x: Tensor, y: Tensor, cost: str, block: int | None) -> None:
-        self._x, self._y, self._name = x, y, cost
-        whole = block is None or block >= x.shape[-2]
-        if whole:
-            super().__init__(pairwise(x, y, cost), None)
-        else:
-            shape = (*x.shape[:-2], x.shape[-2], y.shape[-2])
-            super().__init__(x.new_empty(()).expand(shape), block)
-        self._whole = whole
-
-    def like(self) -> Tensor:
-        return self._x
-
-    def cost(self, rows: slice) -> Tensor:
-        if self._whole:
-            return super().cost(rows)
-        return pairwise(self._x[..., rows, :], self._y, self._name)
-
-
-class Plan:
-    """The plan of final potentials, a block of rows at a time."""
-
-    def __init__(self, costs: _Dense, f: Tensor, g: Tensor, epsilon: float, weights: Any) -> None:
-        self._costs, self._f, self._g, self._epsilon = costs, f, g, epsilon
-        self._a, self._b = weights
-        self.blocks = costs.blocks
-
-    def block(self, rows: slice) -> Tensor:
-        """Return rows of the plan, ``(..., rows, m)``."""
-        exponent = self._f[..., rows, None] + self._g[..., None, :] - self._costs.cost(rows)
-        kernel = exponent.div_(self._epsilon).exp_()
-        return kernel.mul_(self._a[..., rows, None]).mul_(self._b[..., None, :])
+    return _couple(
+        costs,
+        kind,
+        epsilon,
+        a,
+        b,
+        tolerance,
+        max_iterations,
+        carry if left.requires_grad or right.requires_grad else None,
+        symmetric=y is x and b is a,
+    )
 
 
 def _couple(
-    costs: _Dense,
+    costs: Costs,
     kind: Kind,
     epsilon: float | str,
     a: Array | None,
     b: Array | None,
     tolerance: float,
     max_iterations: int,
+    carry: Callable[[Plan], Tensor] | None,
+    *,
     symmetric: bool = False,
 ) -> Coupling:
+    """Solve, and give the values the gradient that ``carry`` gives its zero."""
     strength = _strength(epsilon, costs)
     weights = _weights(a, "a", costs, costs.n), _weights(b, "b", costs, costs.m)
-    f, g, error, iterations = _solve(
-        costs, strength, *weights, tolerance, max_iterations, symmetric
-    )
+    f, g, error, iterations = solve(costs, strength, *weights, tolerance, max_iterations, symmetric)
     converged = error <= tolerance
     if not converged:
         warnings.warn(
@@ -260,146 +203,26 @@ def _couple(
             stacklevel=3,
         )
     a_, b_ = weights
+    plan = EntropicPlan(costs, f, g, strength, weights)
     value = (f * a_).sum(-1) + (g * b_).sum(-1)
+    if carry is not None:
+        value = value + carry(plan)
     entropy = sum((torch.special.xlogy(w, w)).sum(-1) for w in weights)
     return Coupling(
-        _out(value, kind),
-        _out(value + strength * entropy, kind),
+        kind.number(value),
+        kind.number(value + strength * entropy),
         kind.back(f),
         kind.back(g),
         strength,
         converged,
         error,
         iterations,
-        Plan(costs, f, g, strength, weights),
+        plan,
         kind,
     )
 
 
-def _solve(
-    costs: _Dense,
-    epsilon: float,
-    a: Tensor,
-    b: Tensor,
-    tolerance: float,
-    max_iterations: int,
-    symmetric: bool,
-) -> tuple[Tensor, Tensor, float, int]:
-    """Return potentials, marginal error and iterations."""
-    like = costs.like()
-    f = like.new_zeros((*costs.batch, costs.n))
-    g = like.new_zeros((*costs.batch, costs.m))
-    broad = costs.largest() / _BROAD
-    stages = max(0, math.ceil(math.log(max(broad / epsilon, 1.0), _LOWER)))
-    total, error = 0, math.inf
-    for stage in range(stages, -1, -1):
-        stop, most = (_WARM, 100) if stage else (tolerance, max_iterations)
-        iterate = _scale_symmetric if symmetric else _scale
-        f, g, error, used = iterate(costs, f, g, epsilon * _LOWER**stage, a, b, stop, most)
-        total += used
-    return f, g, error, total
-
-
-def _scale(
-    costs: _Dense,
-    f: Tensor,
-    g: Tensor,
-    epsilon: float,
-    a: Tensor,
-    b: Tensor,
-    tolerance: float,
-    max_iterations: int,
-) -> tuple[Tensor, Tensor, float, int]:
-    """Iterate at one epsilon: multiply by the kernel, absorb what grows."""
-    costs.absorb(f, g, epsilon)
-    u, v = torch.ones_like(f), torch.ones_like(g)
-    error = math.inf
-    for iteration in range(1, max_iterations + 1):
-        fresh_u, back, wrong = torch.empty_like(u), torch.zeros_like(v), 0.0
-        weighted = (b * v).unsqueeze(-1)
-        for rows in costs.blocks:
-            kernel = costs.kernel(rows)
-            reached = (kernel @ weighted).squeeze(-1)
-            miss = a[..., rows] * (u[..., rows] * reached - 1).abs()
-            wrong = wrong + miss.sum(-1)
-            fresh = 1 / reached
-            fresh_u[..., rows] = fresh
-            back += (kernel.mT @ (a[..., rows] * fresh).unsqueeze(-1)).squeeze(-1)
-        error = float(torch.as_tensor(wrong).max())
-        if error <= tolerance and iteration > 1:  # of the plan before, whose columns are exact
-            return f + epsilon * u.log(), g + epsilon * v.log(), error, iteration
-        u, v = fresh_u, 1 / back
-        grown = max(float(u.log().abs().max()), float(v.log().abs().max()))
-        if not grown < _ABSORB:
-            if math.isfinite(grown):
-                f, g = f + epsilon * u.log(), g + epsilon * v.log()
-            else:  # a row of the kernel vanished: one exact step in the log domain brings it back
-                f, g = _log_step(costs, g, epsilon, a, b)
-            costs.absorb(f, g, epsilon)
-            u, v = torch.ones_like(f), torch.ones_like(g)
-    return f + epsilon * u.log(), g + epsilon * v.log(), error, max_iterations
-
-
-def _scale_symmetric(
-    costs: _Dense,
-    f: Tensor,
-    g: Tensor,
-    epsilon: float,
-    a: Tensor,
-    b: Tensor,
-    tolerance: float,
-    max_iterations: int,
-) -> tuple[Tensor, Tensor, float, int]:
-    """Iterate for a set against itself: both potentials are one, and half a step is taken at a time.
-
-    Whole steps swing about the solution and take hundreds of iterations; half steps take ten.
-    """
-    del g, b
-    costs.absorb(f, f, epsilon)
-    u = torch.ones_like(f)
-    error = math.inf
-    for iteration in range(1, max_iterations + 1):
-        weighted = (a * u).unsqueeze(-1)
-        reached = torch.cat([costs.kernel(rows) @ weighted for rows in costs.blocks], dim=-2)
-        reached = reached.squeeze(-1)
-        error = float((a * (u * reached - 1).abs()).sum(-1).max())
-        if error <= tolerance and iteration > 1:
-            mass = (a * u * reached).sum(-1, keepdim=True)  # 1 up to the error; the value needs it
-            f = f + epsilon * (u.log() - mass.log() / 2)
-            return f, f, error, iteration
-        u = (u / reached).sqrt()
-        grown = float(u.log().abs().max())
-        if not grown < _ABSORB:
-            if math.isfinite(grown):
-                f = f + epsilon * u.log()
-            else:
-                f = (f + _log_step(costs, f, epsilon, a, a)[0]) / 2
-            costs.absorb(f, f, epsilon)
-            u = torch.ones_like(f)
-    f = f + epsilon * u.log()
-    return f, f, error, max_iterations
-
-
-def _log_step(
-    costs: _Dense, g: Tensor, epsilon: float, a: Tensor, b: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return both potentials after one exact iteration in the log domain."""
-    log_a, log_b = a.log(), b.log()
-    f, back = torch.empty_like(log_a.expand((*costs.batch, costs.n))), None
-    for rows in costs.blocks:
-        cost = costs.cost(rows)
-        f[..., rows] = -epsilon * torch.logsumexp(
-            ((g[..., None, :] - cost) / epsilon + log_b[..., None, :]), dim=-1
-        )
-        part = torch.logsumexp(
-            (f[..., rows, None] - cost) / epsilon + log_a[..., rows, None], dim=-2
-        )
-        back = part if back is None else torch.logaddexp(back, part)
-    assert back is not None
-    return f, -epsilon * back
-
-
-def _strength(epsilon: float | str, costs: _Dense) -> float:
+def _strength(epsilon: float | str, costs: Costs) -> float:
     if epsilon == "auto":
         strength = 0.05 * costs.mean()
         if strength > 0:
@@ -410,8 +233,8 @@ def _strength(epsilon: float | str, costs: _Dense) -> float:
     return float(epsilon)
 
 
-def _weights(weights: Array | None, name: str, costs: _Dense, count: int) -> Tensor:
-    like = costs.like()
+def _weights(weights: Array | None, name: str, costs: Costs, count: int) -> Tensor:
+    like = costs.like
     shape = (*costs.batch, count)
     if weights is None:
         return like.new_full(shape, 1 / count)
@@ -423,22 +246,3 @@ def _weights(weights: Array | None, name: str, costs: _Dense, count: int) -> Ten
     if bool((given < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=1e-6):
         raise InputError(f"{name}: weights are not negative and sum to 1, here to {sums.tolist()}.")
     return (given / sums.unsqueeze(-1)).expand(shape)
-
-
-def _with_gradient(coupling: Coupling, carried: Tensor, kind: Kind) -> Coupling:
-    from dataclasses import replace
-
-    if kind.numpy:
-        return coupling
-    carried = kind.back(carried)
-    return replace(
-        coupling,
-        value=coupling.value + carried,
-        entropy_value=coupling.entropy_value + carried,
-    )
-
-
-def _out(value: Tensor, kind: Kind) -> Any:
-    if kind.numpy and value.ndim == 0:
-        return float(value)
-    return kind.back(value)
