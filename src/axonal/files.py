@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from axonal.errors import AxonalError, InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNFINISHED = ".unfinished-"
 
@@ -54,7 +59,8 @@ def whole_folder(path: Path, *, holds: Collection[str], what: str) -> Iterator[P
     ----------
     path
         Where the folder is to be. One that is there already is replaced if it holds the same kind of
-        thing, or nothing; if anything fails it stays as it was.
+        thing, or nothing; if anything fails it stays as it was. Only a process that is killed
+        between the two renames leaves the old folder under its hidden name beside it.
     holds
         The files by which such a folder is known.
     what
@@ -81,6 +87,24 @@ def whole_folder(path: Path, *, holds: Collection[str], what: str) -> Iterator[P
                 raise
     except OSError as error:
         raise disk_error(error, path) from error
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors; what the disk refuses is an ``OSError``, as for every file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # it words an error of the disk as one of its own
+        full = "No space left" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def disk_error(error: OSError, path: Path, hint: str = "") -> AxonalError:

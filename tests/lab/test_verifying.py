@@ -7,8 +7,8 @@ import json
 import pytest
 
 from axonal.errors import InputError
+from axonal.files import sha256
 from axonal.lab import Claim, Greater, run_study
-from axonal.lab.files import sha256
 from axonal.lab.runner import begin
 from axonal.lab.seal import verify
 

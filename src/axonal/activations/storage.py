@@ -7,7 +7,6 @@ made with, and for every site its edits with their arguments. Nothing is unpickl
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from axonal.activations import edits as known_edits
@@ -24,7 +23,7 @@ from axonal.activations.edits import Edit
 from axonal.activations.provenance import describe, require_same
 from axonal.activations.site import Site
 from axonal.errors import InputError
-from axonal.files import whole_folder
+from axonal.files import sha256, whole_folder, write_tensors
 
 _CARD, _TENSORS = "card.json", "edits.safetensors"
 _KINDS = {name: getattr(known_edits, name) for name in known_edits.__all__ if name != "Edit"}
@@ -53,8 +52,8 @@ def save(edits: EditsBySite, path: str | Path, *, model: nn.Module) -> Path:
         )
     card = {"format": 1, "model": describe(model), "sites": listed}
     with whole_folder(path, holds=(_CARD, _TENSORS), what="edits") as folder:
-        save_file(writer.tensors, folder / _TENSORS)
-        card["sha256"] = _sha256(folder / _TENSORS)
+        write_tensors(writer.tensors, folder / _TENSORS)
+        card["sha256"] = sha256(folder / _TENSORS)
         (folder / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
     return path
 
@@ -75,7 +74,7 @@ def load(path: str | Path, *, model: nn.Module | None = None) -> dict[Site, list
         card = json.loads((path / _CARD).read_text(encoding="utf-8"))
         if card["format"] != 1:
             raise InputError(f"{path} is of format {card['format']}: update axonal to read it.")
-        if card["sha256"] != _sha256(path / _TENSORS):
+        if card["sha256"] != sha256(path / _TENSORS):
             raise InputError(f"{path / _TENSORS} is not the file that {_CARD} belongs to.")
         if model is not None:
             require_same(card["model"], model, f"The edits in {path} were")
@@ -164,8 +163,3 @@ def _value(value: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "numbers":
         return dict(content)
     return _read(content, tensors)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,8 +14,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from axonal.assets.store import Progress, sha256
+from axonal.assets.store import Progress
 from axonal.errors import AxonalError, InputError
+from axonal.files import sha256
 
 REACH_SECONDS = 4.0
 """How long to wait for the hub's first answer before taking another origin."""

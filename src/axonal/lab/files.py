@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,12 +23,6 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left half written."""
     for path in folder.rglob(f"{UNFINISHED}*"):
         path.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axonal.errors import AxonalError, InputError
-from axonal.lab.files import sha256
+from axonal.files import sha256
 from axonal.lab.judge import judge
 from axonal.lab.measurement import Measurement
 from axonal.lab.registry import load

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from axonal.errors import InputError
-from axonal.files import whole_file
+from axonal.files import whole_file, write_tensors
 
 #: What an observer returns: numbers, or small arrays of them, by name.
 Values = Mapping[str, Any]
@@ -91,16 +91,14 @@ class Snapshots:
     def keep(self, model: nn.Module, step: int) -> None:
         """Keep the weights of the model."""
         weights = {
-            name: tensor.detach().to("cpu", copy=True).contiguous()
+            name: tensor.detach().to("cpu", copy=True)
             for name, tensor in model.state_dict().items()
         }
         if self.folder is None:
             self._kept[step] = weights
             return
-        from safetensors.torch import save_file
-
         with whole_file(self._path(step)) as draft:
-            save_file(weights, draft)
+            write_tensors(weights, draft)
 
     @property
     def steps(self) -> list[int]:
