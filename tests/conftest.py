@@ -16,17 +16,8 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a worker take the tests of one file, or those of one study, together."""
     for item in items:
-        called = getattr(item, "callspec", None)
-        names = (
-            [
-                value
-                for value in called.params.values()
-                if isinstance(value, str) and value in _slugs()
-            ]
-            if called
-            else []
-        )
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {' '.join(names)}"))
+        study = next((slug for slug in _slugs() if f"[{slug}" in item.nodeid), "")
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {study}"))
 
 
 @functools.cache
