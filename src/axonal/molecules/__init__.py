@@ -25,8 +25,9 @@ from axonal.molecules.pairs import PairBatches, ViewBatches
 from axonal.molecules.purity import neighbour_purity
 from axonal.molecules.reading import Molecule, Problem, ReadingReport, read_molecules
 from axonal.molecules.screening import Screening, screen
-from axonal.molecules.search import MoleculeSearch, TwoEncoders
+from axonal.molecules.search import MoleculeSearch
 from axonal.molecules.tokens import VOCABULARY, TokenReport, corrupt, tokenise
+from axonal.molecules.two_encoders import TwoEncoders
 from axonal.molecules.unimol import UniMolEncoder, UniMolShape
 from axonal.molecules.unimol_weights import load_unimol
 

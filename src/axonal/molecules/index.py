@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FACTORY = "Flat"
+FOLDER = ("card.json", "index.faiss", "molecules.parquet")
 _COLUMNS = ("id", "smiles", "identity")
 
 
@@ -145,7 +146,7 @@ class LibraryIndex:
         """Keep the index in a folder."""
         faiss: Any = require("faiss", "molecules")
         require("pyarrow", "molecules")
-        with whole_folder(Path(folder), holds=["card.json"], what="index") as draft:
+        with whole_folder(Path(folder), holds=FOLDER, what="index") as draft:
             faiss.write_index(self.vectors, str(draft / "index.faiss"))
             self.table.to_parquet(draft / "molecules.parquet", index=False)
             written = json.dumps(self.card, indent=2) + "\n"

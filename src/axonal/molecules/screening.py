@@ -17,6 +17,7 @@ from axonal.molecules.baselines import BASELINES, baseline_scores
 from axonal.molecules.chemistry import identity
 from axonal.molecules.index import LibraryIndex
 from axonal.molecules.leaks import LeakReport
+from axonal.molecules.library import chunks_of
 from axonal.molecules.metrics import Scores, screening_metrics
 from axonal.molecules.reading import (
     Molecule,
@@ -25,7 +26,7 @@ from axonal.molecules.reading import (
     Source,
     read_molecules,
 )
-from axonal.molecules.search import MoleculeSearch, chunks_of
+from axonal.molecules.search import MoleculeSearch
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,7 @@ Zhou et al., NeurIPS 2024 (arXiv:2409.07462). The search uses the encoder that s
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,14 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from axonal.errors import InputError
-from axonal.files import whole_folder
+from axonal.molecules.binders import read_binders
 from axonal.molecules.chemistry import identity
-from axonal.molecules.encoder import embed_features, make_encoder
-from axonal.molecules.index import FACTORY, Entry, LibraryIndex
+from axonal.molecules.encoder import embed_features
+from axonal.molecules.index import FACTORY, LibraryIndex
+from axonal.molecules.library import BLOCK, embed_library, featurised
 from axonal.molecules.objective import Objective
 from axonal.molecules.pairs import Features, PairBatches, ViewBatches
-from axonal.molecules.reading import Molecule, OnError, ReadingReport, Source, read_molecules
+from axonal.molecules.reading import OnError, ReadingReport, Source, read_molecules
 from axonal.molecules.tokens import TokenReport
+from axonal.molecules.two_encoders import TwoEncoders
 from axonal.training import History, train
 from axonal.training.schedules import cosine
 
@@ -35,46 +35,6 @@ if TYPE_CHECKING:
 
 Branch = Literal["unsupervised", "supervised"]
 Progress = Callable[[int, int], Any]
-BLOCK = 512  # molecules that are embedded and written at a time
-
-
-class TwoEncoders(nn.Module):
-    """The teacher, which sees labels, and the student, which sees everything.
-
-    Parameters
-    ----------
-    encoder
-        Where both start from.
-    objective
-        Of the training.
-    """
-
-    def __init__(self, encoder: nn.Module, objective: Objective) -> None:
-        super().__init__()
-        self.supervised = copy.deepcopy(encoder)
-        self.unsupervised = copy.deepcopy(encoder)
-        self.objective = objective
-
-    def forward(self, batch: dict[str, Any], mask: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch of :class:`PairBatches`, and its parts."""
-        total, parts = torch.zeros(()), {}
-        if "a" in batch:
-            a, b = self.supervised(batch["a"]), self.supervised(batch["b"])
-            targets = batch["targets"] if mask else None
-            parts["supervised"] = self.objective.supervised(a, b, targets)
-            total = total.to(a) + self.objective.supervised_weight * parts["supervised"]
-        if "pool" in batch:
-            student = self.unsupervised(batch["pool"])
-            with torch.no_grad():
-                teacher = self.supervised(batch["pool"])
-            parts["soft"] = self.objective.soft(student, teacher)
-            parts["spread"] = self.objective.spread(student)
-            total = (
-                total.to(student)
-                + self.objective.soft_weight * parts["soft"]
-                + self.objective.spread_weight * parts["spread"]
-            )
-        return total, {name: part.detach() for name, part in parts.items()}
 
 
 class MoleculeSearch:
@@ -151,7 +111,7 @@ class MoleculeSearch:
         accelerator
             Of Hugging Face Accelerate; by default what ``accelerate launch`` set.
         """
-        rows, codes, dropped = _labelled(labelled, targets, on_error)
+        rows, codes, dropped = read_binders(labelled, targets, on_error)
         extra = ReadingReport()
         others = (
             []
@@ -314,7 +274,7 @@ class MoleculeSearch:
         """
         asked = self.embed(queries, branch=branch)
         scores = np.full(len(library), np.nan)
-        features, kept = _featurised(self.encoder, library, TokenReport())
+        features, kept = featurised(self.encoder, library, TokenReport())
         if kept:
             vectors = embed_features(self.branch(branch), features).numpy()
             scores[kept] = (vectors @ asked.T).max(1)
@@ -348,35 +308,11 @@ class MoleculeSearch:
         progress
             ``progress(done, 0)``: the length of a stream is not known.
         """
-        report, tokens = ReadingReport(), TokenReport()
-        card: dict[str, Any] = {}
-        lost: list[str] = []
-        stream = read_molecules(library, smiles=smiles, id=id, on_error=on_error, report=report)
-        encoder = self.branch(branch)
-
-        def blocks() -> Iterator[tuple[NDArray[np.float32], list[Entry]]]:
-            done = 0
-            for chunk in chunks_of(stream, block):
-                features, kept = _featurised(self.encoder, [one.mol for one in chunk], tokens)
-                lost.extend(chunk[i].id for i in sorted(set(range(len(chunk))) - set(kept)))
-                if kept:
-                    entries = [
-                        Entry(chunk[i].id, chunk[i].smiles, identity(chunk[i].mol)) for i in kept
-                    ]
-                    yield embed_features(encoder, features).numpy(), entries
-                done += len(chunk)
-                if progress is not None:
-                    progress(done, 0)
-
-        built = LibraryIndex.build(blocks(), factory=factory, card=card)
-        built.card |= {
-            "encoder": self.encoder.kind,
-            "branch": branch,
-            "reading": str(report),
-            "not_embedded": lost,
-            "unknown_atoms": tokens.unknown,
-            "cropped": tokens.cropped,
-        }
+        built = embed_library(
+            self.branch(branch), library, factory=factory, block=block, on_error=on_error,
+            smiles=smiles, id=id, progress=progress,
+        )  # fmt: skip
+        built.card["branch"] = branch
         if folder is not None:
             built.save(folder)
         return built
@@ -430,112 +366,9 @@ class MoleculeSearch:
 
     def save(self, folder: Path | str) -> None:
         """Keep both encoders, what made them and which molecules they have seen, in a folder."""
-        from safetensors.torch import save_file
-
-        weights = {
-            f"{which}.{name}": value.contiguous()
-            for which in ("supervised", "unsupervised")
-            for name, value in self.branch(which).state_dict().items()  # pyright: ignore[reportArgumentType]
-        }
-        card = {
-            "encoder": self.encoder.kind,
-            "settings": self.encoder.settings(),
-            "objective": asdict(self.objective),
-            "report": self.report_,
-            "training": sorted(self.training_),
-        }
-        with whole_folder(Path(folder), holds=["search.json"], what="search") as draft:
-            save_file(weights, draft / "model.safetensors")
-            written = json.dumps(card, indent=1) + "\n"
-            (draft / "search.json").write_text(written, encoding="utf-8")
+        saving.save(self, Path(folder))
 
     @classmethod
     def load(cls, folder: Path | str) -> MoleculeSearch:
         """Open a search that was saved."""
-        from safetensors.torch import load_file
-
-        place = Path(folder)
-        if not (place / "search.json").is_file():
-            raise InputError(f"{folder} holds no search: there is no search.json.")
-        card = json.loads((place / "search.json").read_text(encoding="utf-8"))
-        found = cls(make_encoder(card["encoder"], card["settings"]), Objective(**card["objective"]))
-        found.encoders_ = TwoEncoders(found.encoder, found.objective)
-        found.encoders_.load_state_dict(load_file(place / "model.safetensors"))
-        found.encoders_.eval()
-        found.training_, found.report_ = frozenset(card["training"]), card["report"]
-        return found
-
-
-def _labelled(
-    labelled: Source, targets: Sequence[Any] | NDArray[Any], on_error: OnError
-) -> tuple[list[Molecule], NDArray[np.int64], ReadingReport]:
-    """Read binders; check that every target has a pair and that there is something to tell apart."""
-    report = ReadingReport()
-    if isinstance(labelled, str | Path):
-        raise InputError(
-            "labelled: read a file with read_affinities, and pass its molecules and targets."
-        )
-    given = list(labelled)
-    names = np.asarray(targets)
-    if names.ndim != 1 or len(names) != len(given):
-        raise InputError(f"targets: expected one a molecule ({len(given)}), got {names.shape}.")
-    rows: list[Molecule] = []
-    places: list[int] = []
-    for place, item in enumerate(given):
-        one = ReadingReport()
-        found = list(read_molecules([item], on_error="skip", report=one))
-        report.read += 1
-        report.fragments += one.fragments
-        report.problems += [_moved(problem, place) for problem in one.problems]
-        rows += found
-        places += [place] * len(found)
-    report.kept = len(rows)
-    if on_error == "raise":
-        report.raise_problems()
-    names = names[places]
-    found, codes, sizes = np.unique(names, return_inverse=True, return_counts=True)
-    if len(found) < 2:
-        raise InputError(
-            f"targets: all molecules have the target {found[0] if len(found) else None!r}; learning "
-            "to tell targets apart takes at least two."
-        )
-    compounds = {
-        name: len({identity(rows[i].mol) for i in np.flatnonzero(codes == c)})
-        for c, name in enumerate(found)
-        if sizes[c] < 50  # a target of that many rows has two compounds
-    }
-    if alone := [str(name) for name, count in compounds.items() if count < 2]:
-        raise InputError(
-            f"targets: {len(alone)} have a single molecule and no positive pair: "
-            f"{', '.join(alone[:5])}. Leave them out, or add them to the unlabelled molecules."
-        )
-    return rows, codes, report
-
-
-def _moved(problem: Any, place: int) -> Any:
-    from dataclasses import replace
-
-    return replace(problem, place=f"molecule {place}")
-
-
-def chunks_of(stream: Iterable[Molecule], size: int) -> Iterator[list[Molecule]]:
-    """Yield lists of ``size`` molecules, the last one shorter."""
-    if size < 1:
-        raise InputError(f"block: expected at least 1, got {size}.")
-    chunk: list[Molecule] = []
-    for molecule in stream:
-        chunk.append(molecule)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _featurised(
-    encoder: Any, mols: Sequence[Any], tokens: TokenReport
-) -> tuple[Features, list[int]]:
-    try:
-        return encoder.featurise(mols, report=tokens)
-    except InputError:  # not one of the block could be embedded; the next may be
-        return {}, []
+        return saving.load(cls, Path(folder))
