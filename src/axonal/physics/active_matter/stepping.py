@@ -168,3 +168,29 @@ def wrap(place, half_width):
             if place >= half_width:  # rounding
                 place = -half_width
     return place
+
+
+@njit(nogil=True, cache=True)
+def advance_ring(z, rng, steps, dt, speed, rate, diffusion, stiffness, beta, half_width):
+    """Advance states ``(n, 2)`` of the ring of two swimmers in place."""
+    kick = np.sqrt(2 * diffusion * dt)
+    keep = np.exp(-rate * dt)
+    refresh = np.sqrt(-np.expm1(-2 * rate * dt))
+    width = 2 * half_width
+    for i in range(z.shape[0]):
+        x, g = z[i, 0], z[i, 1]
+        for _ in range(steps):
+            near = min(x, width - x)
+            force = 0.0
+            if beta * (2.0 - near) > -40.0 and x != 0.0:
+                push = beta * (2.0 - near)
+                force = stiffness * (max(push, 0.0) + np.log1p(np.exp(-abs(push)))) / beta
+                if x > half_width:
+                    force = -force
+            x += dt * (speed * g + force) + kick * rng.standard_normal()
+            g = keep * g + refresh * rng.standard_normal()
+            if x >= width or x < 0.0:
+                x -= width * np.floor(x / width)
+                if x >= width:  # rounding
+                    x = 0.0
+        z[i, 0], z[i, 1] = x, g
