@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from axonal.errors import InputError
+from axonal.molecules import saving
 from axonal.molecules.binders import read_binders
 from axonal.molecules.chemistry import identity
 from axonal.molecules.encoder import embed_features
