@@ -4,19 +4,34 @@ The systems are those of *Deep learning probability flows and entropy production
 matter* (Boffi & Vanden-Eijnden, PNAS 121, e2318106121 (2024), arXiv:2309.12991).
 """
 
+from axonal.physics.active_matter.fields import along_radius, centred, circular_mean, on_grid
 from axonal.physics.active_matter.fokker_planck import GridDensity, fokker_planck_2d
+from axonal.physics.active_matter.reading import read_states
 from axonal.physics.active_matter.references import Reference
+from axonal.physics.active_matter.regions import REGIONS, by_region, neighbours_within, regions
 from axonal.physics.active_matter.ring import SwimmerRing, mirrored
 from axonal.physics.active_matter.states import states_of, system_of, tensors_of
+from axonal.physics.active_matter.stationarity import drift_between, observables
 from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 
 __all__ = [
+    "REGIONS",
     "ActiveOrnsteinUhlenbeck",
     "GridDensity",
     "Reference",
     "SwimmerRing",
+    "along_radius",
+    "by_region",
+    "centred",
+    "circular_mean",
+    "drift_between",
     "fokker_planck_2d",
     "mirrored",
+    "neighbours_within",
+    "observables",
+    "on_grid",
+    "read_states",
+    "regions",
     "states_of",
     "system_of",
     "tensors_of",

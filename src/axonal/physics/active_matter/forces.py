@@ -58,6 +58,17 @@ def pairs_within(x: Tensor, half_width: float | None, cutoff: float) -> Pairs:
     return Pairs(torch.cat([pairs[:, 0], pairs[:, 1]]), torch.cat([pairs[:, 1], pairs[:, 0]]))
 
 
+def strength(distance: Tensor, steepness: float) -> Tensor:
+    """Return the force between two discs of unit stiffness at a distance, ``f(q)``."""
+    # log(1 + e^z) is z itself, to rounding, from 40 on.
+    return torch.nn.functional.softplus(2 - distance, beta=steepness, threshold=40.0)
+
+
+def strength_derivative(distance: Tensor, steepness: float) -> Tensor:
+    """Return ``f'(q)``, which is between -1 and 0."""
+    return -torch.sigmoid(steepness * (2 - distance))
+
+
 def repulsion(
     x: Tensor, half_width: float | None, steepness: float, cutoff: float | None = None
 ) -> Tensor:
@@ -75,8 +86,7 @@ def repulsion(
         Distance beyond which pairs are left out, for many particles; None for no cut-off.
     """
     apart, distance, collect = _separations(x, half_width, cutoff)
-    strength = torch.nn.functional.softplus(2 - distance, beta=steepness, threshold=40.0)
-    return collect((strength / distance)[..., None] * apart)
+    return collect((strength(distance, steepness) / distance)[..., None] * apart)
 
 
 def repulsion_divergence(
@@ -84,11 +94,10 @@ def repulsion_divergence(
 ) -> Tensor:
     """Return the divergence of each particle's force in its own position, ``(..., N)``."""
     apart, distance, collect = _separations(x, half_width, cutoff)
-    strength = torch.nn.functional.softplus(2 - distance, beta=steepness, threshold=40.0)
-    slope = torch.sigmoid(steepness * (2 - distance))
+    across = (x.shape[-1] - 1) * strength(distance, steepness) / distance
     # Where two particles coincide, and of a particle with itself, there is no direction.
     there = (apart != 0).any(dim=-1)
-    terms = torch.where(there, (x.shape[-1] - 1) * strength / distance - slope, 0.0)
+    terms = torch.where(there, across + strength_derivative(distance, steepness), 0.0)
     return collect(terms[..., None])[..., 0]
 
 

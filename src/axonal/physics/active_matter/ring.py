@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from axonal.errors import InputError
+from axonal.physics.active_matter.forces import strength, strength_derivative
 from axonal.transport import Diffusion
 
 if TYPE_CHECKING:
@@ -74,9 +75,8 @@ class SwimmerRing:
         """Return the repulsion at places ``(...)``, by symmetry 0 at 0 and opposite to it."""
         x = torch.remainder(x, self.length)
         near = torch.minimum(x, self.length - x)
-        strength = torch.nn.functional.softplus(2 - near, beta=self.steepness, threshold=40.0)
         sign = torch.sign(self.half_width - x) * (x != 0)
-        return self.stiffness * strength * sign
+        return self.stiffness * strength(near, self.steepness) * sign
 
     def drift(self, z: Tensor) -> Tensor:
         """Return the drift at states ``(n, 2)`` of (x, g)."""
@@ -87,7 +87,7 @@ class SwimmerRing:
         """Return the two terms of the drift's divergence, ``(n, 2)``."""
         x = torch.remainder(z[:, 0], self.length)
         near = torch.minimum(x, self.length - x)
-        slope = -self.stiffness * torch.sigmoid(self.steepness * (2 - near))
+        slope = self.stiffness * strength_derivative(near, self.steepness)
         return torch.stack([slope, torch.full_like(slope, -self.persistence_rate)], dim=1)
 
     def score_without_activity(self, z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Simulate active particles: Euler-Maruyama in the positions, exact steps of the activity.
+"""Simulate active particles: Euler and Maruyama or Heun in the positions, exact activities.
 
 A trajectory is compiled (:mod:`.stepping`) and reads its own random stream, so that the states
 depend on the seed and not on how many trajectories run at once.
@@ -39,6 +39,7 @@ def simulate(
     spacing: float | None = None,
     burn_in: float | None = None,
     step: float | None = None,
+    scheme: Literal["euler", "heun"] = "euler",
     start: Start = "auto",
     seed: int = 0,
     threads: int | None = None,
@@ -50,6 +51,8 @@ def simulate(
     for name, value in (("trajectories", trajectories), ("snapshots", snapshots)):
         if value < 1 or value != int(value):
             raise InputError(f"{name} is a whole number of at least 1, got {value!r}.")
+    if scheme not in ("euler", "heun"):
+        raise InputError(f"scheme is 'euler' or 'heun', got {scheme!r}.")
     memory = 1.0 / system.persistence_rate
     step = _checked_step(system, step)
     spacing = _checked_time("spacing", memory if spacing is None else spacing)
@@ -71,7 +74,7 @@ def simulate(
         kept = np.empty((snapshots + 1, system.particles, 2, 2))
         for index in range(snapshots + 1):
             span = (before // 2, before - before // 2)[index] if index < 2 else between
-            _advance(system, x, g, rng, span, step, heard)
+            _advance(system, x, g, rng, span, step, scheme, heard)
             kept[index, :, 0], kept[index, :, 1] = x, g
         return kept
 
@@ -86,6 +89,7 @@ def simulate(
     every = np.stack(runs)
     attributes = {
         "step": step,
+        "scheme": scheme,
         "seed": seed,
         "burn_in": before * step,
         "spacing": between * step,
@@ -115,6 +119,7 @@ def _advance(
     rng: np.random.Generator,
     steps: int,
     step: float,
+    scheme: str,
     heard: _Progress,
 ) -> None:
     from axonal.physics.active_matter.stepping import advance
@@ -135,6 +140,7 @@ def _advance(
             float(system.steepness),
             -1.0 if system.half_width is None else system.half_width,
             system.cutoff,
+            scheme == "heun",
         )
         if built < 0:
             raise AxonalError(

@@ -15,7 +15,7 @@ _ALL_PAIRS = 72  # particles; below, looking at every pair is quicker than sorti
 
 @njit(nogil=True, cache=True)
 def advance(
-    x, g, rng, steps, dt, speed, rate, diffusion, stiffness, trap, beta, half_width, cutoff
+    x, g, rng, steps, dt, speed, rate, diffusion, stiffness, trap, beta, half_width, cutoff, heun
 ):
     """Advance positions and activities ``(N, 2)`` in place by a number of steps.
 
@@ -27,19 +27,30 @@ def advance(
     refresh = np.sqrt(-np.expm1(-2 * rate * dt))
     moved = np.zeros((count, 2))
     force = np.zeros((count, 2))
+    drift = np.zeros((count, 2))
     starts, others = neighbour_list(x, half_width, cutoff + SKIN)
     built = 1
     for _ in range(steps):
         repel(x, force, starts, others, stiffness, beta, half_width, cutoff)
-        farthest = 0.0
         for i in range(count):
             for k in range(2):
-                shift = dt * (speed * g[i, k] + force[i, k] - trap * x[i, k])
+                drift[i, k] = speed * g[i, k] + force[i, k] - trap * x[i, k]
+                shift = dt * drift[i, k]
                 if kick > 0:
                     shift += kick * rng.standard_normal()
                 moved[i, k] += shift
                 x[i, k] = wrap(x[i, k] + shift, half_width)
                 g[i, k] = keep * g[i, k] + refresh * rng.standard_normal()
+        if heun:  # the mean of the drifts at both ends of the step
+            repel(x, force, starts, others, stiffness, beta, half_width, cutoff)
+            for i in range(count):
+                for k in range(2):
+                    end = speed * g[i, k] + force[i, k] - trap * x[i, k]
+                    shift = dt * (end - drift[i, k]) / 2
+                    moved[i, k] += shift
+                    x[i, k] = wrap(x[i, k] + shift, half_width)
+        farthest = 0.0
+        for i in range(count):
             square = moved[i, 0] ** 2 + moved[i, 1] ** 2
             if not square <= farthest:
                 farthest = square
