@@ -107,6 +107,27 @@ def load(
     return LanguageModel(model, tokenizer, name, origin)
 
 
+def first_blocks(language_model: LanguageModel, blocks: int) -> LanguageModel:
+    """Leave out a model's blocks after the first few, in place: a quick stand-in, and no good model.
+
+    Parameters
+    ----------
+    language_model
+        A decoder.
+    blocks
+        How many stay.
+    """
+    from axonal.activations import Sites
+
+    model: Any = language_model.model
+    sites = Sites.of(model)
+    if not 1 <= blocks <= sites.blocks:
+        raise InputError(f"{language_model.name} has {sites.blocks} blocks; got blocks={blocks}.")
+    model.set_submodule(sites.layout.blocks, model.get_submodule(sites.layout.blocks)[:blocks])
+    model.config.get_text_config().num_hidden_layers = blocks
+    return language_model
+
+
 def _require_causal(folder: Path, name: str) -> None:
     """Refuse what transformers does not know, and what does not predict the next token."""
     from transformers import AutoConfig

@@ -155,7 +155,7 @@ def by_units(tasks: Sequence[xr.Dataset]) -> Figure:
     axis.set(xscale="log", xlabel="steered units", ylabel="test accuracy, %")
     axis.set_xticks(places, [f"{n:,}" for n in numbers])
     axis.minorticks_off()
-    axis.legend()
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

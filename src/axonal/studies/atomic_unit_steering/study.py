@@ -36,6 +36,9 @@ class Config(StudyConfig):
         "smollm2-135m-instruct", description="an asset's name, a folder or a hub id of the model"
     )
     device: str = Field("cpu", description="where the model runs: cpu, cuda")
+    blocks: PositiveInt | None = Field(
+        None, description="leave out the model's blocks after so many, to try a setting quickly"
+    )
     tasks: tuple[str, ...] = Field(
         ("sentiment", "capitals", "arithmetic"),
         min_length=2,
@@ -44,8 +47,8 @@ class Config(StudyConfig):
     )
     ranking: int = Field(200, ge=20, description="pairs that units are ranked on, a task")
     validation: PositiveInt = Field(50, description="questions that settings are chosen on, a task")
-    test: PositiveInt = Field(160, description="questions that are reported on, a task")
-    repeats: int = Field(5, ge=2, description="resamples of pairs, each with its test questions")
+    test: PositiveInt = Field(240, description="questions that are reported on, a task")
+    repeats: int = Field(8, ge=2, description="resamples of pairs, each with its test questions")
     sites: tuple[Literal["attention", "mlp_out", "down_proj_in", "layer"], ...] = Field(
         ("attention", "mlp_out", "down_proj_in"), min_length=1, description="sites of atomic units"
     )
@@ -78,7 +81,7 @@ class Config(StudyConfig):
         80, description="pairs that the answer's identity is tried on"
     )
     neutral: PositiveInt = Field(16, description="neutral texts that damage is measured on")
-    law_groups: int = Field(4, ge=2, description="groups of units whose token laws are followed")
+    law_groups: int = Field(10, ge=2, description="groups of units whose token laws are followed")
     law_units: int = Field(3, ge=2, description="units a group")
     law_prompts: PositiveInt = Field(2, description="prompts that token laws are averaged over")
     organism_units: int = Field(1000, ge=20, description="units a layer of the planted organism")
@@ -109,10 +112,11 @@ study = Study(
     config=Config,
     presets={
         "smoke": {
+            "blocks": 4,
             "tasks": ("sentiment", "arithmetic"),
             "ranking": 20,
             "validation": 6,
-            "test": 8,
+            "test": 4,
             "repeats": 2,
             "sites": ("attention",),
             "k": (8,),
@@ -125,12 +129,12 @@ study = Study(
             "head_scales": (4.0,),
             "head_alphas": (2.0,),
             "head_gains": (8.0,),
-            "head_units": 8,
+            "head_units": 4,
             "neutral": 1,
             "unit_numbers": (0, 8, 4096),
             "pair_numbers": (10, 20),
             "effect_units": 2,
-            "effect_questions": 6,
+            "effect_questions": 4,
             "confound_pairs": 10,
             "law_groups": 2,
             "law_units": 2,
@@ -342,10 +346,12 @@ study = Study(
 @study.run
 def run(config: Config, session: Session) -> None:
     """Measure; the lab judges."""
-    from axonal.language.models import load
+    from axonal.language.models import first_blocks, load
     from axonal.studies.atomic_unit_steering import figures, measures, mechanisms, summary
 
     model = load(config.model, device=config.device)
+    if config.blocks is not None:
+        model = first_blocks(model, config.blocks)
     tasks = [
         session.stage(f"task_{i}", lambda n=name: measures.measure_task(n, model, config, session))
         for i, name in enumerate(config.tasks)
