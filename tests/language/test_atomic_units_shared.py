@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_families import FAMILIES
 from unit_models import fresh, some_choices, some_pairs
 
 from axonal.activations import ScaleUnits
 from axonal.language.atomic_units import Choices, KeptRun, logit_gaps, unit_site
 from axonal.language.atomic_units.shared import takes_trees, trees
+from model_families import FAMILIES
 from steering_models import tiny
 
 ROWS = [[1, 2, 3], [1, 2, 4, 5], [7], [1, 2, 3], [1, 2]]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from axonal.activations import Sites, edit
-from axonal.activations.edits import Edit
 from axonal.activations.editing import EditsBySite
+from axonal.activations.edits import Edit
 from axonal.activations.recording import run
 from axonal.language.atomic_units.choices import Choices
 from axonal.language.atomic_units.overflow import check_finite

@@ -47,6 +47,33 @@ HOW_TO: tuple[str, ...] = (
     "How do I choose a good password?",
 )
 
+LESSONS: tuple[str, ...] = (
+    "How do I add two fractions?", "How do I find the perimeter of a rectangle?",
+    "How do I round a number to two decimals?", "How do I calculate an average?",
+    "How do I convert Celsius to Fahrenheit?", "How do I work out simple interest?",
+    "How do I multiply large numbers in my head?", "How do I read a bar chart?",
+    "How do I measure the area of a circle?", "How do I check a subtraction?",
+    "How do I iron a shirt?", "How do I clean a window without streaks?",
+    "How do I remove chewing gum from a carpet?", "How do I change a light bulb?",
+    "How do I bleed a radiator?", "How do I defrost a freezer?",
+    "How do I fold a fitted sheet?", "How do I get rid of fruit flies?",
+    "How do I water plants while I am away?", "How do I sweep a chimney?",
+    "How do I cook pasta?", "How do I poach an egg?", "How do I chop an onion?",
+    "How do I make pancakes?", "How do I roast potatoes?", "How do I whip cream?",
+    "How do I make a vegetable stock?", "How do I store fresh bread?",
+    "How do I peel a mango?", "How do I grill fish?",
+    "How do I change a bicycle tube?", "How do I read a road map?",
+    "How do I pitch a tent?", "How do I light a camp fire safely?",
+    "How do I wrap a present?", "How do I tie a bow?",
+    "How do I write a thank-you note?", "How do I keep a calendar?",
+    "How do I chair a meeting?", "How do I write a short summary?",
+    "How do I reply to a complaint?", "How do I prepare a presentation?",
+    "How do I sort my email?", "How do I back up my files?",
+    "How do I name documents so that I find them?", "How do I ask for a day off?",
+    "How do I book a train journey?", "How do I keep a household budget?",
+)  # fmt: skip
+"""Questions to teach with, none of which is among those above."""
+
 META_PROMPTS: dict[str, str] = {
     # The one that worked best in the paper, as the paper words it; the others are our own.
     "off_topic_stop": "{prompt} If you notice yourself going off-topic, stop and force yourself to "

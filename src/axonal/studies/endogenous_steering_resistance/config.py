@@ -12,24 +12,25 @@ from axonal.lab import StudyConfig
 class Config(StudyConfig):
     """The toy organism, the real model, and how many trials of each."""
 
-    seeds: PositiveInt = Field(3, description="toy organisms, each trained from scratch")
+    seeds: PositiveInt = Field(6, description="toy organisms, each trained from scratch")
     topics: int = Field(12, ge=4, description="topics of the toy language; half choose detectors")
     words: int = Field(32, ge=10, description="words of an answer in the toy language")
     width: PositiveInt = Field(64, description="features of the toy's residual stream")
     blocks: int = Field(4, ge=2, description="blocks of the toy")
     site: int = Field(2, ge=0, description="block of the toy whose output is steered")
-    base_steps: PositiveInt = Field(300, description="updates on answers that never drift")
-    teach_steps: PositiveInt = Field(350, description="updates on the mixture with drifts")
+    base_steps: PositiveInt = Field(180, description="updates on answers that never drift")
+    teach_steps: PositiveInt = Field(200, description="updates on the mixture with drifts")
     teach_rate: PositiveFloat = Field(2e-3, description="learning rate of the teaching")
     ratio: float = Field(0.5, gt=0, le=1, description="share of drifts that the organism is taught")
     ratios: tuple[float, ...] = Field(
-        (0.0, 0.1, 0.5, 0.9), description="shares of drifts that are compared, ascending"
+        (0.0, 0.1, 0.5, 0.9),
+        description="shares of drifts that are compared, ascending; 0 is not taught at all",
     )
     toy_latents: PositiveInt = Field(512, description="latents of the toy's dictionary")
     toy_dictionary_steps: PositiveInt = Field(250, description="updates of the toy's dictionary")
     detectors: PositiveInt = Field(26, description="off-topic detectors that are ablated")
     steered_latents: PositiveInt = Field(24, description="latents of the toy that are boosted")
-    toy_trials: PositiveInt = Field(24, description="trials a latent and condition")
+    toy_trials: PositiveInt = Field(16, description="trials a latent and condition")
     toy_sweep_trials: PositiveInt = Field(10, description="trials a latent and boost of the sweep")
     levels: int = Field(9, ge=3, description="boosts of the sweep, from -3 to 3 deviations")
     toy_bisections: PositiveInt = Field(10, description="steps of the toy's calibration")
@@ -53,7 +54,18 @@ class Config(StudyConfig):
     responses: PositiveInt = Field(1, description="responses a step of the model's calibration")
     new_tokens: PositiveInt = Field(64, description="longest answer of the model, in tokens")
     temperature: PositiveFloat = Field(0.6, description="of all sampling")
-    batch: PositiveInt = Field(64, description="answers generated together")
+    batch: PositiveInt = Field(128, description="answers generated together")
+    taught: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of corrections on which the model, too, is fine-tuned and measured again; "
+        "0 leaves that out",
+    )
+    lessons: PositiveInt = Field(48, le=48, description="questions that it is fine-tuned on")
+    lora_rank: PositiveInt = Field(32, description="of the LoRA")
+    lora_rate: PositiveFloat = Field(1e-3, description="learning rate of the LoRA; the paper: 2e-4")
+    lora_epochs: PositiveInt = Field(4, description="passes over the lessons")
     judge_url: str | None = Field(None, description="OpenAI-compatible service that judges")
     judge_model: str | None = Field(None, description="its name of the judging model")
 

@@ -54,6 +54,7 @@ from axonal.language.resistance import (
 from axonal.language.resistance.attempts import RESTARTS
 from axonal.language.resistance.judges import Judge
 from axonal.language.resistance.questions import HOW_TO, META_PROMPTS
+from axonal.studies.endogenous_steering_resistance import taught
 
 if TYPE_CHECKING:
     from axonal.lab import Session
@@ -156,10 +157,26 @@ def measure(config: Config, session: Session) -> xr.Dataset:
                 judge=judge,
                 condition=condition,
                 out=folder / f"{name.replace(' ', '-')}.jsonl",
-                progress=_total(advance),
+                progress=taught.total(advance),
                 **settings,
             )
-    return _dataset(config, bench, trials, thresholds, found, replay(trials["steered"]), labels)
+    data = _dataset(config, bench, trials, thresholds, found, replay(trials["steered"]), labels)
+    if config.taught:
+        data = data.assign(
+            taught.measure(
+                config,
+                session,
+                bench.language_model,
+                bench.sae,
+                latents,
+                prompts,
+                _bracket(config, bench),
+                judge,
+                settings,
+                folder,
+            )
+        )
+    return data
 
 
 def _prepare(config: Config, session: Session) -> Bench:
@@ -288,17 +305,6 @@ def _latents(config: Config, bench: Bench, taken: set[int], seed: int) -> list[i
 
 def _alive(bench: Bench, latents: Sequence[int]) -> list[int]:
     return [latent for latent in latents if bool(bench.statistics.alive[latent])]
-
-
-def _total(advance: Any) -> Any:
-    before = 0
-
-    def follow(done: int, total: int) -> None:
-        nonlocal before
-        advance(done - before, of=total)
-        before = done
-
-    return follow
 
 
 def _dataset(

@@ -102,13 +102,32 @@ def record(
     _by_latent(session)
     session.measure("model_trials", float(counts[0]), exact=True)
     session.measure("judge_agreement", model.attrs["agreement"], bounds=SHARE)
+    if "taught_multi" in model:
+        _taught_model(session, model)
+
+
+def _taught_model(session: Session, model: xr.Dataset) -> None:
+    """Measure what fine-tuning the model changed."""
+    for rate in ("multi", "resistance", "first_score"):
+        session.measure(f"model_taught_{rate}", float(model[f"taught_{rate}"]))
+    count, trials = int(model["taught_multi_count"]), int(model["taught_trials"])
+    whole = int(model["trials"][0])
+    before = round(float(model["multi"][0]) * whole)
+    session.note(
+        f"Fine-tuned on corrections of its own, the model starts over in {count} of {trials} steered "
+        f"answers at boosts calibrated anew, before in {before} of {whole}; without steering in "
+        f"{int(model['taught_unsteered_restarts'])} of {int(model['taught_unsteered_answers'])}. The "
+        f"last attempt is better than the first in {100 * float(model['taught_resistance']):.1f} % of "
+        f"the steered answers; first attempts score {float(model['taught_first_score']):.0f}."
+    )
 
 
 def _by_latent(session: Session) -> None:
     """Measure the model's rates latent by latent, the latents of every condition paired."""
     from axonal.language.resistance import read_trials
 
-    made = {path.stem: read_trials(path) for path in (session.folder / "trials").glob("*.jsonl")}
+    files = (session.folder / "trials").glob("*.jsonl")
+    made = {path.stem: read_trials(path) for path in files if path.stem != "taught"}
     counted = {name: [t for t in trials if t.counts] for name, trials in made.items()}
     steered = counted["steered"]
     every = sorted({trial.plan.latent for trial in steered})
