@@ -10,7 +10,7 @@ is its shift.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +104,24 @@ class ParticleTransformer(nn.Module):
         return self.decoder(tokens) + self.straight(torch.cat(vectors, dim=-1))
 
 
+class ByVariable(nn.Module):
+    """A network for each variable's score, all of the same inputs.
+
+    Parameters
+    ----------
+    networks
+        By the variable's name.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(dict(networks))
+
+    def forward(self, vectors: Sequence[Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the scores of some variables."""
+        return {name: self.networks[name](*vectors) for name in names}
+
+
 class PeriodicMLP(nn.Module):
     r"""An MLP on a few coordinates, of which some are periodic, and odd if wanted.
 
@@ -123,7 +141,12 @@ class PeriodicMLP(nn.Module):
     frequencies: Tensor
 
     def __init__(
-        self, periods: Sequence[float | None], width: int = 64, hidden: int = 3, *, odd: bool = False
+        self,
+        periods: Sequence[float | None],
+        width: int = 64,
+        hidden: int = 3,
+        *,
+        odd: bool = False,
     ) -> None:
         super().__init__()
         self.periods, self.odd = tuple(periods), odd

@@ -16,6 +16,7 @@ determined by contacts: the density is narrow in :math:`p_i - p_j` and :math:`a_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,15 @@ class Surroundings:
 
     def __len__(self) -> int:
         return len(self.g)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Surroundings]) -> Surroundings:
+        """Return several one after the other."""
+        return cls(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def to(self, like: Tensor) -> Surroundings:
+        """Return them in the type and on the device of a tensor."""
+        return Surroundings(*(getattr(self, f.name).to(like) for f in fields(self)))
 
     def pushed(self, change: Tensor) -> Surroundings:
         """Return them with the own activities changed by ``(B, 2)``, and all that follows."""
