@@ -115,14 +115,16 @@ def first_blocks(language_model: LanguageModel, blocks: int) -> LanguageModel:
     language_model
         A decoder.
     blocks
-        How many stay.
+        How many stay; a model that has no more of them stays as it is.
     """
     from axonal.activations import Sites
 
     model: Any = language_model.model
     sites = Sites.of(model)
-    if not 1 <= blocks <= sites.blocks:
-        raise InputError(f"{language_model.name} has {sites.blocks} blocks; got blocks={blocks}.")
+    if blocks < 1:
+        raise InputError(f"A model keeps at least one block; got blocks={blocks}.")
+    if blocks >= sites.blocks:
+        return language_model
     model.set_submodule(sites.layout.blocks, model.get_submodule(sites.layout.blocks)[:blocks])
     model.config.get_text_config().num_hidden_layers = blocks
     return language_model

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
 from axonal.errors import InputError
 from axonal.language.atomic_units import (
@@ -20,7 +17,6 @@ from axonal.language.atomic_units import (
     Task,
     accuracy,
     expected_best_score,
-    first_token_movement,
     gain_effects,
     measure_sites,
     select,
@@ -30,8 +26,7 @@ from axonal.language.atomic_units import baselines as b
 from axonal.language.atomic_units.questions import TASKS
 from axonal.language.atomic_units.ranking import ranking
 from axonal.language.models import LanguageModel
-from axonal.language.steering import NeutralTexts, neutral_texts
-from axonal.statistics import spearman
+from axonal.studies.atomic_unit_steering.effects import effects_of_units, first_token, harm
 from axonal.studies.atomic_unit_steering.rivals import (
     Momenta,
     ablations,
@@ -148,27 +143,31 @@ def measure_task(name: str, model: LanguageModel, config: Config, session: Sessi
         )
     equal = _units_for(grid[:, 0], config, max(reached[r.name] for r in block_rivals))
     kept = KeptRun(model, asked.validation[: config.effect_questions].choices(model.tokenizer))
-    found |= _effects(every, site, effects, resampled, kept, config, session.rng(f"sample {name}"))
-    found |= _harm(model, every, site, setting, tuned, block_rivals, config)
-    top = {s: select(every[s], min(TOP, _usable(every[s])), 1.0, warn=False) for s in config.sites}
+    found |= effects_of_units(
+        every, site, effects, resampled, kept, config, session.rng(f"sample {name}")
+    )
+    found |= harm(model, every, site, setting, tuned, block_rivals, config)
+    best_units = {
+        s: select(every[s], min(TOP, _usable(every[s])), 1.0, warn=False) for s in config.sites
+    }
     found |= {
         "grid": (("site", "measure", "k", "alpha"), grid),
         "test": (("condition", "measure", "resample"), np.stack(results)),
         "units": ("condition", counted),
         "depth": (
             ("site", "layer"),
-            [np.bincount(top[s].layer.numpy(), minlength=depth) for s in config.sites],
+            [np.bincount(best_units[s].layer.numpy(), minlength=depth) for s in config.sites],
         ),
         "score": (("layer", "unit"), every["attention"].score.numpy()),
         "top_attention": (
             ("resample", "rank"),
-            np.stack([_top(m["attention"]) for m in resampled]),
+            np.stack([top(m["attention"]) for m in resampled]),
         ),
         "validation_base": accuracy(validation.base),
         "best_score": float(every[site].score.max()),
         "chance_score": expected_best_score(config.ranking, every[site].score.numel()),
         "equal_effect_units": float(equal),
-        "first_token": ("layer", _first_token(model, every, site, k, alpha, asked)),
+        "first_token": ("layer", first_token(model, every, site, k, alpha, asked)),
     }
     return xr.Dataset(
         found,
@@ -213,7 +212,8 @@ def _draw(rng: np.random.Generator, count: int) -> list[int]:
     return rng.permutation(count)[: max(1, (3 * count) // 4)].tolist()
 
 
-def _top(momentum: Any) -> np.ndarray:
+def top(momentum: Any) -> np.ndarray:
+    """Return the flat indices of the best hundred units."""
     return ranking(momentum.score)[:TOP].numpy()
 
 
@@ -284,120 +284,3 @@ def _units_for(accuracies: np.ndarray, config: Config, target: float) -> float:
     best = accuracies.max(axis=(0, 2))
     enough = [k for k, value in zip(config.k, best, strict=True) if value >= target]
     return min(enough, default=np.nan)
-
-
-def _effects(
-    every: Momenta,
-    site: Any,
-    effects: Tensor,
-    resampled: Sequence[Momenta],
-    kept: KeptRun,
-    config: Config,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """Compare the score with what units do: first order for all, measured for some."""
-    from axonal.language.atomic_units import single_unit_sweep
-
-    def signed(momentum: Any) -> Tensor:
-        return torch.where(momentum.positive >= momentum.negative, 1, -1) * momentum.score
-
-    flat = effects.flatten().numpy()
-    matters = np.abs(flat) > 0
-    correlation = [
-        _rank_correlation(signed(m[site]).flatten().numpy()[matters], flat[matters])
-        for m in resampled
-    ]
-    momentum = every[site]
-    half = config.effect_units // 2
-    best = ranking(momentum.score)[:half].numpy()
-    drawn = rng.choice(momentum.score.numel(), config.effect_units - half, replace=False)
-    chosen = np.concatenate([best, drawn])
-    places = [(int(i) // momentum.width, int(i) % momentum.width) for i in chosen]
-    measured = single_unit_sweep(kept, site, places, [1.0])
-    change = measured["gap"].to_numpy()[:, 0] - measured.attrs["base_gap"]
-    top = np.sign(signed(momentum).flatten().numpy()[best]) == np.sign(flat[best])
-    return {
-        "score_effect_correlation": ("resample", correlation),
-        "sample_score": ("sample", signed(momentum).flatten().numpy()[chosen]),
-        "sample_effect": ("sample", change),
-        "sample_first_order": ("sample", flat[chosen]),
-        "right_sign": float(top.mean()),
-    }
-
-
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    return float(spearman(x, y).r)
-
-
-def _harm(
-    model: LanguageModel,
-    every: Momenta,
-    site: Any,
-    setting: Any,
-    tuned: dict[str, Any],
-    block_rivals: Sequence[Any],
-    config: Config,
-) -> dict[str, Any]:
-    """Measure what tuned steering does to neutral texts."""
-    neutral = NeutralTexts(model, neutral_texts()[: config.neutral])
-    ways = {"AUSteer": select(every[site], int(setting[0]), setting[1], warn=False)}
-    ways |= {rival.name: rival.make(every, tuned[rival.name]) for rival in block_rivals}
-    kl = [float(neutral.damage(way.edits(model.model)).kl) for way in ways.values()]
-    return {"harm": xr.DataArray(kl, dims="way", coords={"way": list(ways)})}
-
-
-def _first_token(
-    model: LanguageModel, every: Momenta, site: Any, k: int, alpha: float, asked: Task
-) -> np.ndarray:
-    units = select(every[site], k, alpha, warn=False)
-    return first_token_movement(model, units, asked.test.prompts[0]).numpy()
-
-
-def confound(model: LanguageModel, config: Config, session: Session) -> xr.Dataset:
-    """Compare the ranking of balanced pairs with that of one answer, and with that of prompts."""
-    asked = questions_of("sentiment", model, config, session).ranking
-    count = min(config.confound_pairs, len(asked) // 2)
-    good = [i for i, answer in enumerate(asked.right) if answer == " positive"][:count]
-    bad = [i for i, answer in enumerate(asked.right) if answer == " negative"][:count]
-    mixed = sorted([*good[: count // 2], *bad[: count - count // 2]])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the imbalance is the point
-        balanced = asked[mixed].pairs()
-        unbalanced = asked[good].pairs()
-        prompts = ContrastivePairs.of(
-            asked[good].prompts, asked[good].right, asked[bad].right, asked[bad].prompts
-        )
-    found = {
-        "balanced": measure_sites(model, balanced, ["attention"])["attention"],
-        "one answer": measure_sites(model, unbalanced, ["attention"])["attention"],
-        "prompt": measure_sites(model, prompts, ["attention"], position="prompt")["attention"],
-    }
-    tops = {name: set(_top(momentum).tolist()) for name, momentum in found.items()}
-    return xr.Dataset(
-        {
-            "above": ("ranked", [float((m.score >= 0.95).double().mean()) for m in found.values()]),
-            "shared": ("ranked", [len(tops["balanced"] & top) / TOP for top in tops.values()]),
-        },
-        coords={"ranked": list(found)},
-    )
-
-
-def organism(config: Config, session: Session) -> xr.Dataset:
-    """Find planted units by momentum and by difference, whatever the scale of the layers."""
-    from axonal.language.atomic_units import Momentum
-    from axonal.language.atomic_units.organism import Organism
-
-    growths = (1.0, 3.0, 10.0, 30.0, 100.0)
-    precision = np.empty((2, len(growths), config.repeats))
-    for column, growth in enumerate(growths):
-        for repeat in range(config.repeats):
-            seed = session.seed_for(f"organism {repeat}")
-            one = Organism.grow(units=config.organism_units, growth=growth, seed=seed)
-            momentum = Momentum.of(one.activations(one.good), one.activations(one.bad))
-            for row, values in enumerate((momentum.score, momentum.mean_difference.abs())):
-                chosen = ranking(values)[: len(one.planted)]
-                precision[row, column, repeat] = one.precision(chosen)
-    return xr.Dataset(
-        {"precision": (("ranking", "growth", "repeat"), precision)},
-        coords={"ranking": ["momentum", "difference"], "growth": list(growths)},
-    )

@@ -347,7 +347,7 @@ study = Study(
 def run(config: Config, session: Session) -> None:
     """Measure; the lab judges."""
     from axonal.language.models import first_blocks, load
-    from axonal.studies.atomic_unit_steering import figures, measures, mechanisms, summary
+    from axonal.studies.atomic_unit_steering import checks, figures, measures, mechanisms, summary
 
     model = load(config.model, device=config.device)
     if config.blocks is not None:
@@ -358,8 +358,8 @@ def run(config: Config, session: Session) -> None:
     ]
     block = session.stage("block", lambda: mechanisms.one_block(model, config, session))
     laws = session.stage("laws", lambda: mechanisms.laws(model, config, session))
-    confound = session.stage("confound", lambda: measures.confound(model, config, session))
-    organism = session.stage("organism", lambda: measures.organism(config, session))
+    confound = session.stage("confound", lambda: checks.confound(model, config, session))
+    organism = session.stage("organism", lambda: checks.organism(config, session))
     cost = session.stage("cost", lambda: mechanisms.cost(model, config, session))
     summary.record(session, tasks, block, laws, confound, organism, cost)
     figures.draw(session, tasks, block, laws, organism)
