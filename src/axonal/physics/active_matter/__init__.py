@@ -4,8 +4,10 @@ The systems are those of *Deep learning probability flows and entropy production
 matter* (Boffi & Vanden-Eijnden, PNAS 121, e2318106121 (2024), arXiv:2309.12991).
 """
 
+from axonal.physics.active_matter.field_score import FieldScore
 from axonal.physics.active_matter.fields import along_radius, centred, circular_mean, on_grid
 from axonal.physics.active_matter.fokker_planck import GridDensity, fokker_planck_2d
+from axonal.physics.active_matter.harmonic import harmonic_production, harmonic_swimmers
 from axonal.physics.active_matter.reading import read_states
 from axonal.physics.active_matter.references import Reference
 from axonal.physics.active_matter.regions import REGIONS, by_region, neighbours_within, regions
@@ -17,6 +19,7 @@ from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 __all__ = [
     "REGIONS",
     "ActiveOrnsteinUhlenbeck",
+    "FieldScore",
     "GridDensity",
     "Reference",
     "SwimmerRing",
@@ -26,6 +29,8 @@ __all__ = [
     "circular_mean",
     "drift_between",
     "fokker_planck_2d",
+    "harmonic_production",
+    "harmonic_swimmers",
     "mirrored",
     "neighbours_within",
     "observables",
