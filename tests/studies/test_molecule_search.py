@@ -68,8 +68,8 @@ def test_a_test_is_drawn_anew_with_another_seed_and_the_same_with_the_same(data)
 
 
 def test_unknown_targets_are_named():
-    config = study.configuration("smoke", targets=("CDK4",))
-    with pytest.raises(InputError, match="targets: 'CDK4' is not there: did you mean CDK2"):
+    config = study.configuration("smoke", targets=("CDK22",))
+    with pytest.raises(InputError, match="targets: 'CDK22' is not there: did you mean CDK2"):
         load_data(config, seed=0)
 
 

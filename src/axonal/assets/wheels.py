@@ -105,13 +105,16 @@ def _wanted(wheel: Wheel | Sdist, scratch: Path) -> list[str]:
 
 
 def _found(wheel: Wheel | Sdist, into: Path) -> Path | None:
-    stem = re.sub(r"[-_.]+", "_", wheel.package).lower()
-    if isinstance(wheel, Wheel):
-        return next(into.glob(f"{stem}-{wheel.version}-*.whl"), None)
-    ending = f"-{wheel.version}.tar.gz"
+    """Return the downloaded file; older builders kept capitals and dots in its name."""
+    ending = f"-{wheel.version}.tar.gz" if isinstance(wheel, Sdist) else f"-{wheel.version}-*.whl"
+    version = f"-{wheel.version}"
     named = (path for path in into.glob(f"*{ending}"))
-    same = (p for p in named if re.sub(r"[-_.]+", "_", p.name[: -len(ending)]).lower() == stem)
-    return next(same, None)
+    stem = _plain(wheel.package)
+    return next((p for p in named if _plain(p.name.rsplit(version, 1)[0]) == stem), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
 
 
 def _pip(wheel: Wheel | Sdist) -> list[str]:

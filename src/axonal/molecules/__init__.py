@@ -5,7 +5,7 @@ S-MolSearch (Zhou et al., NeurIPS 2024, arXiv:2409.07462), what it must beat, an
 
 from axonal.molecules.affinities import Affinities, check_pk, read_affinities, to_pk
 from axonal.molecules.baselines import BASELINES, baseline_scores, shape_similarity
-from axonal.molecules.chemistry import identity, largest_fragment
+from axonal.molecules.chemistry import identity, largest_fragment, neutral
 from axonal.molecules.conformers import Conformer, embed, embed_all, heavy_atoms
 from axonal.molecules.decoys import Decoys, properties, property_auroc, property_matched_decoys
 from axonal.molecules.descriptors import DescriptorEncoder
@@ -73,6 +73,7 @@ __all__ = [
     "leak_report",
     "load_unimol",
     "neighbour_purity",
+    "neutral",
     "properties",
     "property_auroc",
     "property_matched_decoys",

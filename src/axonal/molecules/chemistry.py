@@ -60,3 +60,20 @@ def largest_fragment(mol: Mol) -> Mol:
     )
     Chem.SanitizeMol(kept)
     return kept
+
+
+def neutral(mol: Mol) -> Mol:
+    """Return the molecule without the charges of protonation; the same object if it has none.
+
+    Whether an amine is drawn protonated differs from file to file, and fingerprints, logP and
+    counts of donors see it. A quaternary nitrogen keeps its charge, a nitro group both of its.
+    """
+    if not any(atom.GetFormalCharge() for atom in mol.GetAtoms()):
+        return mol
+    require("rdkit", "molecules")
+    from rdkit.Chem.MolStandardize import rdMolStandardize
+
+    with quiet():
+        found = rdMolStandardize.Uncharger().uncharge(mol)
+    same = chem().GetFormalCharge(found) == chem().GetFormalCharge(mol)
+    return mol if same else found

@@ -82,6 +82,7 @@ def property_matched_decoys(
     *,
     most_similar: float | None = None,
     pool_properties: NDArray[np.float64] | None = None,
+    pool_identities: Sequence[str] | NDArray[np.str_] | None = None,
     seed: int = 0,
 ) -> Decoys:
     """Choose the pool's molecules nearest to each active in six properties.
@@ -97,8 +98,8 @@ def property_matched_decoys(
     most_similar
         Leave out what is at least this similar (ECFP4 Tanimoto) to any active: fewer hidden
         binders, and a test that flatters fingerprints.
-    pool_properties
-        Of :func:`properties`, where they are known already.
+    pool_properties, pool_identities
+        Of :func:`properties` and :func:`identity`, where they are known already.
     seed
         Of the classifier's folds.
     """
@@ -109,7 +110,8 @@ def property_matched_decoys(
     theirs = properties(pool) if pool_properties is None else pool_properties
     ours = properties(actives)
     known = {identity(mol) for mol in actives}
-    free = np.array([identity(mol) not in known for mol in pool], dtype=bool)
+    keys = [identity(mol) for mol in pool] if pool_identities is None else pool_identities
+    free = np.array([str(key) not in known for key in keys], dtype=bool)
     if most_similar is not None:
         nearest = tanimoto(ecfp(pool), ecfp(actives)).max(1)
         free &= nearest < most_similar
@@ -140,16 +142,32 @@ def property_matched_decoys(
         out=np.where(means[1] == means[0], 0.0, np.inf),
         where=spread > 0,
     )
-    return Decoys(np.array(rows), means, offset, property_auroc(ours, found, seed=seed))
+    of = np.repeat(np.arange(len(actives)), each)
+    return Decoys(np.array(rows), means, offset, property_auroc(ours, found, of=of, seed=seed))
 
 
 def property_auroc(
-    actives: NDArray[np.float64], decoys: NDArray[np.float64], *, folds: int = 5, seed: int = 0
+    actives: NDArray[np.float64],
+    decoys: NDArray[np.float64],
+    *,
+    of: NDArray[np.int64] | None = None,
+    folds: int = 5,
+    seed: int = 0,
 ) -> float:
     """Return the cross-validated AUROC of a nearest-neighbour classifier on properties alone.
 
     Each molecule is scored by the share of actives, weighted by class size, among its 15 nearest
     neighbours of the other folds. What it can tell apart, any method can without chemistry.
+
+    Parameters
+    ----------
+    actives, decoys
+        Of :func:`properties`, ``(molecules, 6)``.
+    of
+        The active that each decoy was chosen for, ``(decoys,)``: both then share a fold. Without
+        it an active's own decoys are its neighbours, and a close match comes out below 0.5.
+    folds, seed
+        Of the cross-validation.
     """
     from scipy.spatial import KDTree
 
@@ -159,9 +177,11 @@ def property_auroc(
     labels = np.r_[np.ones(len(actives)), np.zeros(len(decoys))]
     fold = np.empty(len(labels), int)
     rng = np.random.default_rng(seed)
-    for kind in (0, 1):  # each fold has its share of both
+    for kind in (1, 0):  # each fold has its share of both
         rows = rng.permutation(np.flatnonzero(labels == kind))
         fold[rows] = np.arange(len(rows)) % folds
+    if of is not None:
+        fold[len(actives) :] = fold[: len(actives)][of]
     weight = np.where(labels == 1, len(decoys) / len(actives), 1.0)
     scores = np.empty(len(labels))
     for number in range(folds):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -132,9 +133,7 @@ class DescriptorEncoder(nn.Module):
             self.scale[self.bits :] = spread / weight
         if self.pretrained:
             scaled = (values - self.centre) / self.scale
-            # Eigenvectors of the uncentred second moment: cosines of counts are kept best.
-            _, vectors = torch.linalg.eigh((scaled.T @ scaled).double() / len(scaled))
-            self.components.weight.copy_(vectors.flip(1)[:, : self.dimension].T)
+            self.components.weight.copy_(_principal(scaled, self.dimension))
 
     @torch.no_grad()
     def load_components(self, other: DescriptorEncoder) -> None:
@@ -157,3 +156,26 @@ class DescriptorEncoder(nn.Module):
         x = self.components((features["values"] - self.centre) / self.scale)
         x = x / x.norm(dim=1, keepdim=True).clamp_min(1e-7)
         return functional.normalize(x + self.residual(x * self.dimension**0.5), dim=1)
+
+
+def _principal(values: Tensor, count: int) -> Tensor:
+    """Return leading eigenvectors of the uncentred second moment, ``(count, features)``.
+
+    Uncentred, since that keeps cosines of counts best. Not ``torch.linalg.eigh``: where most
+    eigenvalues are zero, its divide and conquer gives up on some machines with two threads.
+    """
+    from scipy.linalg import eigh
+
+    rows = values.double().cpu().numpy()
+    width = rows.shape[1]
+    if len(rows) >= width:
+        span = [width - count, width - 1]
+        vectors = eigh(rows.T @ rows, driver="evr", subset_by_index=span)[1][:, ::-1]
+    else:  # all of it lies in the span of a few molecules; the rest is any basis
+        basis, inner = np.linalg.qr(rows.T)
+        vectors = (basis @ eigh(inner @ inner.T, driver="evr")[1][:, ::-1])[:, :count]
+        if (rest := count - vectors.shape[1]) > 0:
+            further = np.random.default_rng(0).standard_normal((width, rest))
+            further = np.linalg.qr(np.hstack([vectors, further]))[0][:, -rest:]
+            vectors = np.hstack([vectors, further])
+    return torch.from_numpy(np.ascontiguousarray(vectors.T))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FACTORY = "Flat"
+LEARNED_FROM = 65_536  # vectors that an index which is trained learns from, at most
 FOLDER = ("card.json", "index.faiss", "molecules.parquet")
 _COLUMNS = ("id", "smiles", "identity")
 
@@ -70,7 +71,8 @@ class LibraryIndex:
             Unit vectors ``(molecules, dimension)`` and their entries.
         factory
             In FAISS's words: ``"Flat"`` is exact; ``"IVF1024,SQ8"`` takes a quarter of the memory
-            and looks at a part of the library. One that is trained learns from the first block.
+            and looks at a sixteenth of the library; ``"HNSW32"`` is the quickest for few queries
+            and the slowest to build. One that is trained learns from the first 65,536 vectors.
         folder
             Where it is kept; None keeps it in memory.
         card
@@ -79,16 +81,22 @@ class LibraryIndex:
         faiss: Any = require("faiss", "molecules")
         import pandas as pd
 
-        built: Any = None
         rows: list[Entry] = []
+        built: Any = None
+        first: list[NDArray[np.float32]] = []  # kept until there are enough to learn from
         for vectors, entries in blocks:
             vectors = np.ascontiguousarray(vectors, np.float32)
-            if built is None:
-                built = _made(faiss, vectors, factory)
-            built.add(vectors)
             rows += entries
-        if built is None:
+            if built is not None:
+                built.add(vectors)
+                continue
+            first.append(vectors)
+            if factory == FACTORY or len(rows) >= LEARNED_FROM:
+                built, first = _made(faiss, np.concatenate(first), factory), []
+        if not rows:
             raise InputError("The library holds no molecule that could be embedded.")
+        if built is None:
+            built = _made(faiss, np.concatenate(first), factory)
         table = pd.DataFrame([(e.id, e.smiles, e.identity) for e in rows], columns=list(_COLUMNS))
         index = cls(built, table, {**(card or {}), "molecules": len(rows), "factory": factory})
         if folder is not None:
@@ -118,6 +126,8 @@ class LibraryIndex:
         queries = self._checked(queries)
         if top < 1:
             raise InputError(f"top: expected at least 1, got {top}.")
+        if (stored := self._stored()) is not None:
+            return _exact(stored, queries, min(top, len(self)))
         # The best by the maximum are among the best of each query.
         found, rows = self.vectors.search(queries, min(top, len(self)))
         flat_rows, flat = rows.ravel(), found.ravel()
@@ -132,8 +142,10 @@ class LibraryIndex:
     def scores(self, queries: NDArray[np.float32], block: int = 65_536) -> NDArray[np.float32]:
         """Return the score of every molecule, the maximum over queries, ``(molecules,)``."""
         queries = self._checked(queries)
+        if (stored := self._stored()) is not None:
+            return _maxima(stored, queries)[0]
         parts = [
-            (self.vectors.reconstruct_n(start, min(block, len(self) - start)) @ queries.T).max(1)
+            _maxima(self.vectors.reconstruct_n(start, min(block, len(self) - start)), queries)[0]
             for start in range(0, len(self), block)
         ]
         return np.concatenate(parts)
@@ -171,6 +183,14 @@ class LibraryIndex:
             )
         return cls(vectors, table, card)
 
+    def _stored(self) -> NDArray[np.float32] | None:
+        """Return the vectors as they lie in an exact index, without a copy; None: in another."""
+        faiss: Any = require("faiss", "molecules")
+        flat = faiss.downcast_index(self.vectors)
+        if not isinstance(flat, faiss.IndexFlat):
+            return None
+        return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
+
     def _checked(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.dimension or len(queries) == 0:
@@ -181,11 +201,50 @@ class LibraryIndex:
         return queries
 
 
+def _exact(
+    stored: NDArray[np.float32], queries: NDArray[np.float32], top: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return the best rows by one matrix product and one selection.
+
+    FAISS's exact index keeps a list for each query, and below some dozens of queries it multiplies
+    vector by vector. The maximum over queries needs one list, and BLAS is quicker at any number.
+    """
+    best, asked = _maxima(stored, queries)
+    if top < len(best):
+        edge = np.partition(best, len(best) - top)[len(best) - top]
+        rows = np.flatnonzero(best >= edge)  # with all ties, so that the library's order decides
+    else:
+        rows = np.arange(len(best))
+    rows = rows[np.argsort(-best[rows], kind="stable")][:top]
+    return rows, best[rows], asked[rows]
+
+
+def _maxima(
+    stored: NDArray[np.float32], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the largest product of each row with a query, and which query gave it."""
+    best = np.empty(len(stored), np.float32)
+    asked = np.zeros(len(stored), np.int64)
+    # A block of products that stays in the cache while its maxima are taken.
+    step = max(256, 2_000_000 // len(queries))
+    for start in range(0, len(stored), step):
+        part = slice(start, start + step)
+        products = stored[part] @ queries.T
+        if len(queries) == 1:
+            best[part] = products[:, 0]
+        else:
+            asked[part] = products.argmax(1)
+            best[part] = np.take_along_axis(products, asked[part, None], 1)[:, 0]
+    return best, asked
+
+
 def _made(faiss: Any, vectors: NDArray[np.float32], factory: str) -> Any:
+    """Return an index that holds the first vectors, having learned from them where it learns."""
     try:
         made = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
         if not made.is_trained:
             made.train(vectors)
+        made.add(vectors)
     except RuntimeError as error:
         raise InputError(
             f"factory: FAISS makes no index {factory!r} of {len(vectors)} vectors of dimension "
@@ -193,4 +252,6 @@ def _made(faiss: Any, vectors: NDArray[np.float32], factory: str) -> Any:
         ) from error
     if hasattr(made, "make_direct_map"):
         made.make_direct_map()  # so that vectors can be read back by their number
+    if hasattr(made, "nprobe"):
+        made.nprobe = max(1, made.nlist // 16)  # FAISS's own default looks at one list alone
     return made

@@ -103,14 +103,13 @@ class PrincipalComponents(LatentSpace):
                 f"components={self.components} is more than {cells.shape[0]} cells of "
                 f"{cells.shape[1]} features have."
             )
-        x = torch.from_numpy(cells).double()
-        self.mean_ = x.mean(0).float().numpy()
-        covariance = torch.cov(x.mT)
-        axes = torch.linalg.eigh(covariance.reshape(x.shape[1], -1)).eigenvectors.flip(1)
-        axes = axes[:, : self.components]
-        largest = axes.abs().argmax(0)
-        axes = axes * axes[largest, range(axes.shape[1])].sign()  # a sign that is always the same
-        self.axes_ = axes.float().contiguous().numpy()
+        x = cells.astype(np.float64)
+        self.mean_ = x.mean(0).astype(np.float32)
+        x -= x.mean(0)
+        axes = _leading(x, self.components)
+        largest = axes[np.abs(axes).argmax(0), range(axes.shape[1])]
+        # A sign that is always the same.
+        self.axes_ = np.ascontiguousarray(axes * np.sign(largest), dtype=np.float32)
 
     @classmethod
     def from_scanpy(cls, adata: AnnData) -> PrincipalComponents:
@@ -146,3 +145,18 @@ class PrincipalComponents(LatentSpace):
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Put mean and axes back."""
         self.mean_, self.axes_ = tensors["mean"].numpy(), tensors["axes"].numpy()
+
+
+def _leading(centred: np.ndarray, count: int) -> np.ndarray:
+    """Return leading right singular vectors, ``(features, count)``.
+
+    Not ``torch.linalg.eigh``: genes that never vary are many equal eigenvalues, where its divide
+    and conquer gives up on some machines with two threads.
+    """
+    from scipy.linalg import eigh
+
+    width = centred.shape[1]
+    if len(centred) < width:
+        return np.linalg.svd(centred, full_matrices=False)[2][:count].T
+    span = [width - count, width - 1]
+    return eigh(centred.T @ centred, driver="evr", subset_by_index=span)[1][:, ::-1]

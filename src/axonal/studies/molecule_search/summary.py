@@ -86,7 +86,7 @@ def notes(
 ) -> None:
     """Say what a reader must know to read the numbers."""
     session.note(
-        f"{len(data.labelled):,} labels of six targets ({len(np.unique(data.labelled)):,} compounds "
+        f"{len(data.labelled):,} labels of {_targets(config)} ({len(np.unique(data.labelled)):,} compounds "
         f"of pK 6.5 and more) and {len(data.pool):,} unlabelled molecules are learned from. No "
         "molecule that was measured on a target that is searched is among them, whatever else it "
         "binds; decoys are not either."
@@ -104,7 +104,7 @@ def notes(
     )
     session.note(
         "What properties alone can tell apart (AUROC of a nearest-neighbour classifier on six "
-        "properties; 0.5 is a perfect match): "
+        "properties, an active and its decoys in one fold; 0.5 is a perfect match): "
         + ", ".join(
             f"{t} {np.mean([float(o['property_auroc'].sel(target=t)) for o in found]):.2f}"
             for t in config.targets
@@ -122,8 +122,8 @@ def notes(
     )
     session.note(
         "The encoder reads fingerprints and starts from principal components, in place of Uni-Mol's "
-        "pre-training on 19 million conformers; thousands of targets are six here, so pairs of one "
-        "target are no negatives of each other."
+        f"pre-training on 19 million conformers; thousands of targets are {len(config.learned)} here, "
+        "so pairs of one target are no negatives of each other."
     )
     if solid.sizes.get("ranked_by"):
         attributes = solid.attrs
@@ -133,6 +133,10 @@ def notes(
             f"{attributes['pool']} unlabelled molecules, the small Uni-Mol from random weights for "
             f"{config.three_d_steps} steps. {attributes['lost']} molecules had no conformer."
         )
+
+
+def _targets(config: Config) -> str:
+    return f"{len(config.learned)} target{'s' * (len(config.learned) != 1)}"
 
 
 def _name(words: str) -> str:
