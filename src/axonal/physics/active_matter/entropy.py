@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from axonal.physics.active_matter.score import ScoreModel
     from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 
-Divergence = int | Literal["exact"]
+T = TypeVar("T")
+Divergence: TypeAlias = int | Literal["exact"]
 
 _PARTICLES = 2**13  # at a time
 
@@ -89,9 +90,9 @@ def entropy_production(
         here = _local(score, here_x, here_g) if score.is_local else None
         if here is None:
             here = _everywhere(score, here_x, here_g, wanted, divergence, generator)
-        drift = dict(zip(("x", "g"), system.drift(here_x, here_g), strict=True))
-        spread = dict(zip(("x", "g"), system.drift_divergence(here_x), strict=True))
-        noise = dict(zip(("x", "g"), system.diffusion_matrix, strict=True))
+        drift = _by_variable(system.drift(here_x, here_g))
+        spread = _by_variable(system.drift_divergence(here_x))
+        noise = _by_variable(system.diffusion_matrix)
         scores = torch.stack([here[name][0] for name in wanted], dim=2)
         flow = torch.stack([drift[n] - noise[n] * here[n][0] for n in wanted], dim=2)
         terms = torch.stack([spread[n] - noise[n] * here[n][1] for n in wanted], dim=2)
@@ -160,13 +161,9 @@ def measures_of(
     def mean(values: xr.DataArray) -> float:
         return float(values.sum("variable").mean())
 
-    noise = xr.DataArray(
-        [
-            dict(zip(("x", "g"), system.diffusion_matrix, strict=True))[n]
-            for n in production["variable"].values
-        ],
-        dims="variable",
-    )
+    noises = _by_variable(system.diffusion_matrix)
+    names = [str(name) for name in production["variable"].values]
+    noise = xr.DataArray([noises[name] for name in names], dims="variable")
     drift = _drift_parts(system, states, production)
     square = mean(production.score_square)
     divergence = mean((drift - production.system_by_variable) / noise)
@@ -192,7 +189,7 @@ def measures_of(
 def _drift_parts(
     system: ActiveOrnsteinUhlenbeck, states: xr.DataArray, production: xr.Dataset
 ) -> xr.DataArray:
-    parts = dict(zip(("x", "g"), system.drift_divergence(tensors_of(states)[0]), strict=True))
+    parts = _by_variable(system.drift_divergence(tensors_of(states)[0]))
     names = [str(name) for name in production["variable"].values]
     values = np.stack([parts[name].numpy() for name in names], axis=2)
     return xr.DataArray(values, dims=DIMS[:3])
@@ -237,6 +234,10 @@ def _everywhere(
                     terms = terms + _row((s * signs).sum(), z) * signs / divergence
         found[name] = (s.detach(), terms.sum(dim=2))
     return found
+
+
+def _by_variable(pair: tuple[T, T]) -> dict[str, T]:
+    return {"x": pair[0], "g": pair[1]}
 
 
 def _row(value: Tensor, z: Tensor) -> Tensor:

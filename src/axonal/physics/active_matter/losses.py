@@ -69,6 +69,17 @@ def implicit_loss(
     return loss.mean() / z.shape[1]
 
 
+def shifted_loss(learned: Field, z: Tensor, shift: Tensor, trace: Trace) -> Tensor:
+    """Return the implicit loss of ``shift + learned`` but for the divergence of the shift.
+
+    That one is constant, and the shift's values ``(n, d)`` are all that is needed of it.
+    """
+    z = z.detach().requires_grad_(True)
+    s = learned(z)
+    first, second = _traces(s, z, trace, pairs=1)
+    return ((shift + s).square() + first + second).sum(dim=1).mean() / z.shape[1]
+
+
 def own_denoising_loss(network: nn.Module, around: Surroundings, noise: float) -> Tensor:
     """Return the antithetic denoising loss of particles' activities, each on its own.
 
@@ -109,15 +120,15 @@ def own_divergence(
     return (s, terms) if create_graph else (s.detach(), terms.detach())
 
 
-def _traces(s: Tensor, z: Tensor, trace: Trace) -> tuple[Tensor, Tensor]:
-    """Return the terms of the divergence ``(n, d)`` twice, independently if they are estimates."""
+def _traces(s: Tensor, z: Tensor, trace: Trace, pairs: int = 2) -> tuple[Tensor, Tensor]:
+    """Return the terms of the divergence ``(n, d)`` twice, independently if ``pairs`` is 2."""
     if trace == "exact":
         rows = [_row(s[:, k].sum(), z)[:, k] for k in range(z.shape[1])]
         terms = torch.stack(rows, dim=1)
         return terms, terms
-    signs = torch.randint(0, 2, (2, *z.shape), device=z.device).to(z) * 2 - 1
-    first, second = (_row((s * probe).sum(), z) * probe for probe in signs)
-    return first, second
+    signs = torch.randint(0, 2, (pairs, *z.shape), device=z.device).to(z) * 2 - 1
+    terms = [_row((s * probe).sum(), z) * probe for probe in signs]
+    return terms[0], terms[-1]
 
 
 def _row(value: Tensor, z: Tensor) -> Tensor:

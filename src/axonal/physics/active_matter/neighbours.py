@@ -58,7 +58,7 @@ def _by_distance(x: Tensor, neighbours: int, half_width: float | None) -> Tensor
 
 
 def _by_tree(x: Tensor, neighbours: int, half_width: float | None) -> Tensor:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 
     points = x.cpu().double().numpy()
     if half_width is not None:

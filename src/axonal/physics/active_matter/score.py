@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 import xarray as xr
@@ -28,13 +28,14 @@ from axonal.physics.active_matter.local_networks import (
     Scales,
 )
 from axonal.physics.active_matter.networks import ByVariable, ParticleTransformer
-from axonal.physics.active_matter.responses import responses
+from axonal.physics.active_matter.springs import score_of_springs
 from axonal.physics.active_matter.states import checked
 from axonal.physics.active_matter.surroundings import Surroundings, surround
 from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 from axonal.training import History
 
-Tokens = Literal["bare", "forces"]
+Tokens: TypeAlias = Literal["bare", "forces"]
+Shift: TypeAlias = Literal["rest", "springs"]
 
 _LOCAL = {"local-bare": BareTransformer, "local": ContactTransformer, "pair": ContactPairs}
 _CARD, _WEIGHTS = "score.json", "weights.safetensors"
@@ -66,9 +67,19 @@ class ScoreModel:
         self.network: Any = network
 
     @classmethod
-    def shift(cls, system: ActiveOrnsteinUhlenbeck) -> ScoreModel:
-        """Return the score at speed 0, the baseline: ``((kF - A x)/eps, -g)``, without weights."""
-        return cls(system, "shift", {}, None)
+    def shift(cls, system: ActiveOrnsteinUhlenbeck, shift: Shift = "rest") -> ScoreModel:
+        """Return a closed form without weights, the baseline.
+
+        Parameters
+        ----------
+        system
+            Any.
+        shift
+            ``"rest"``: the score at speed 0, ``((kF - A x)/eps, -g)``, as in the paper.
+            ``"springs"``: that of contacts as springs (:func:`.score_of_springs`).
+        """
+        _check_choice("shift", shift, ("rest", "springs"))
+        return cls(system, "shift", {"shift": shift}, None)
 
     @classmethod
     def transformer(
@@ -79,9 +90,10 @@ class ScoreModel:
         blocks: int = 4,
         heads: int = 4,
         tokens: Tokens = "bare",
+        shift: Shift = "rest",
         seed: int = 0,
     ) -> ScoreModel:
-        """Return the all-particle transformer, one for each variable, on top of the shift.
+        """Return the all-particle transformer, one for each variable, on top of a shift.
 
         Parameters
         ----------
@@ -90,15 +102,16 @@ class ScoreModel:
         width, blocks, heads
             The paper's are the defaults.
         tokens
-            ``"bare"``: position and activity, as in the paper. ``"forces"``: also the force on the
-            particle, and how the particles would follow activity and force if their contacts were
-            springs (:mod:`.responses`).
+            ``"bare"``: position and activity, as in the paper. ``"forces"``: also the force.
+        shift
+            As for :meth:`shift`.
         seed
             Of the weights.
         """
-        if tokens not in ("bare", "forces"):
-            raise InputError(f"tokens is 'bare' or 'forces', got {tokens!r}.")
+        _check_choice("tokens", tokens, ("bare", "forces"))
+        _check_choice("shift", shift, ("rest", "springs"))
         options = {"width": width, "blocks": blocks, "heads": heads, "tokens": tokens}
+        options |= {"shift": shift}
         return cls._built(system, "transformer", options, seed)
 
     @classmethod
@@ -129,8 +142,7 @@ class ScoreModel:
         seed
             Of the weights.
         """
-        if tokens not in ("bare", "forces"):
-            raise InputError(f"tokens is 'bare' or 'forces', got {tokens!r}.")
+        _check_choice("tokens", tokens, ("bare", "forces"))
         options = {"neighbours": neighbours, "width": width, "blocks": blocks, "heads": heads}
         return cls._built(system, "local" if tokens == "forces" else "local-bare", options, seed)
 
@@ -176,12 +188,11 @@ class ScoreModel:
             weight = next(self.network.parameters())
             around = self.surroundings(x, g).to(weight)
             return {"g": self.network(around).reshape(g.shape).to(g)}
-        shift = dict(zip(("x", "g"), self.system.score_without_activity(x, g), strict=True))
+        shift = self.shift_at(x, g)
         if self.network is None:
             return {name: shift[name] for name in variables}
         weight = next(self.network.parameters())
-        vectors = [v.to(weight) for v in self.vectors(x, g)]
-        learned = self.network(vectors, variables)
+        learned = self.network([v.to(weight) for v in self.vectors(x, g)], variables)
         return {name: shift[name] + learned[name].to(g) for name in variables}
 
     def surroundings(self, x: Tensor, g: Tensor, index: Tensor | None = None) -> Surroundings:
@@ -192,9 +203,15 @@ class ScoreModel:
         """Return what an all-particle score sees of each particle, ``(S, N, 2)`` each."""
         if self.options["tokens"] == "bare":
             return [x, g]
-        zero = torch.zeros_like(g)
-        force = self.system.drift(x, zero)[0]
-        return [x, g, force, *responses(self.system, x, (g, force))]
+        return [x, g, self.system.drift(x, torch.zeros_like(g))[0]]
+
+    def shift_at(self, x: Tensor, g: Tensor) -> dict[str, Tensor]:
+        """Return what the network's answer is added to, by variable, ``(S, N, 2)`` each."""
+        if self.options.get("shift") == "springs":
+            in_x, in_g = score_of_springs(self.system, x, g)
+        else:
+            in_x, in_g = self.system.score_without_activity(x, g)
+        return {"g": in_g} if in_x is None else {"x": in_x, "g": in_g}
 
     def fit(
         self,
@@ -241,23 +258,21 @@ class ScoreModel:
         checked(states, self.system)
         if self.network is None:
             raise InputError("The shift alone has nothing to fit.")
-        observe = None
-        if held_out is not None:
-            checked(held_out, self.system)
-            held = held_out
+        held = None if held_out is None else checked(held_out, self.system)
 
-            def observe(network: nn.Module, step: int) -> dict[str, Any]:
-                from axonal.physics.active_matter.entropy import measures
+        def observe(network: nn.Module, step: int) -> dict[str, Any]:
+            from axonal.physics.active_matter.entropy import measures
 
-                del step
-                return asdict(measures(self.system, self.with_network(network), held))
+            del step
+            assert held is not None
+            return asdict(measures(self.system, self.with_network(network), held))
 
         options = {
             "steps": steps,
             "lr": lr,
             "decay": decay,
             "seed": seed,
-            "observe": observe,
+            "observe": None if held is None else observe,
             "every": every,
             "folder": folder,
             "checkpoint_every": checkpoint_every,
@@ -265,9 +280,7 @@ class ScoreModel:
         }
         score_training.check(self, loss, stationarity, noise, noise_on)
         if self.is_local:
-            return score_training.fit_local(
-                self, states, loss, noise, noise_on, batch or 512, options
-            )
+            return score_training.fit_local(self, states, noise, noise_on, batch or 512, options)
         return score_training.fit_all(self, states, noise, stationarity, batch or 16, options)
 
     def with_network(self, network: nn.Module) -> ScoreModel:
@@ -336,7 +349,7 @@ def _network(
         return None
     if kind == "transformer":
         build = {k: options[k] for k in ("width", "blocks", "heads")}
-        count = 2 if options["tokens"] == "bare" else 5
+        count = 2 if options["tokens"] == "bare" else 3
         names = ("x", "g") if system.diffusion else ("g",)
         return ByVariable({name: ParticleTransformer(count, **build) for name in names})
     if kind not in _LOCAL:
@@ -354,6 +367,11 @@ def _network(
         return BareTransformer(**build)
     scales = Scales(system.speed, system.persistence_rate, system.stiffness, system.steepness)
     return _LOCAL[kind](scales, **build)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} is {' or '.join(map(repr, choices))}, got {value!r}.")
 
 
 def _same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,10 +14,12 @@ from axonal.errors import InputError
 from axonal.physics.active_matter.field_score import check_loss
 from axonal.physics.active_matter.fitting import fit
 from axonal.physics.active_matter.losses import (
+    Trace,
     antithetic,
     implicit_loss,
     own_denoising_loss,
     own_implicit_loss,
+    shifted_loss,
 )
 from axonal.physics.active_matter.neighbours import nearest
 from axonal.physics.active_matter.states import tensors_of
@@ -24,10 +27,13 @@ from axonal.physics.active_matter.surroundings import Surroundings
 from axonal.training import History, Shuffled
 from axonal.training.batches import step_seed
 from axonal.transport import denoising_score_matching
+from axonal.transport.score import Field
 
 if TYPE_CHECKING:
     from axonal.physics.active_matter.score import ScoreModel
 
+_CHUNK = 2**13  # particles whose shift is taken at a time
+_FEW = 8  # coordinates of which the divergence is exact
 _KEPT = 2**18  # particles whose surroundings are kept; beyond, a state's are found when it comes
 
 
@@ -98,41 +104,77 @@ def fit_all(
     """Fit an all-particle score; states are turned and reflected as the square box allows."""
     x, g = tensors_of(states)
     weight = next(score.network.parameters())
-    system, names = score.system, score.variables
-    noises = dict(zip(("x", "g"), system.diffusion_matrix, strict=True))
-    count, axes = x.shape[1:]
-    diagonal = torch.cat([torch.full((count * axes,), noises[name]) for name in names]).to(weight)
+    names = score.variables
+    data = {"x": x, "g": g}
+    if noise is None and not stationarity:
+        size = max(1, _CHUNK // x.shape[1])
+        for name in names:
+            parts = zip(x.split(size), g.split(size), strict=True)
+            data[f"shift_{name}"] = torch.cat([score.shift_at(*part)[name] for part in parts])
+    data = {name: value.to(weight) for name, value in data.items()}
 
     def value(network: nn.Module, drawn: dict[str, Tensor]) -> Tensor:
         turn = _quarter_turns(len(drawn["x"]), weight)
-        here = {name: drawn[name] @ turn.mT for name in ("x", "g")}
-
-        def field(flat: Tensor) -> Tensor:
-            parts = flat.split(count * axes, dim=1)
-            at = here | {
-                n: part.reshape(-1, count, axes) for n, part in zip(names, parts, strict=True)
-            }
-            found = score.with_network(network)(at["x"], at["g"])
-            return torch.cat([found[name].flatten(1) for name in names], dim=1)
-
-        flat = torch.cat([here[name].flatten(1) for name in names], dim=1)
+        here = {name: vectors @ turn.mT for name, vectors in drawn.items()}
+        model = score.with_network(network)
+        flat = _joined([here[name] for name in names])
         if noise is not None:
-            return denoising_score_matching(field, flat, noise) / flat.shape[1]
-        drift = dict(zip(("x", "g"), system.drift(here["x"], here["g"]), strict=True))
-        in_x, in_g = system.drift_divergence(here["x"])
-        spread = {"x": in_x, "g": in_g}
-        return implicit_loss(
-            field,
-            flat,
-            drift=torch.cat([drift[name].flatten(1) for name in names], dim=1),
-            drift_divergence=sum((spread[n].sum(dim=1) for n in names), torch.zeros(())).to(flat),
-            noise=diagonal,
-            stationarity=stationarity,
-            trace="exact" if flat.shape[1] <= 8 else "hutchinson",
-        )
+            at = _field(lambda a, b: model.of(names, a, b), here, names)
+            return denoising_score_matching(at, flat, noise) / flat.shape[1]
+        trace = "exact" if flat.shape[1] <= _FEW else "hutchinson"
+        if stationarity:
+            at = _field(lambda a, b: model.of(names, a, b), here, names)
+            return _stationary(score, at, flat, here, stationarity, trace)
+        at = _field(lambda a, b: network(model.vectors(a, b), names), here, names)
+        return shifted_loss(at, flat, _joined([here[f"shift_{n}"] for n in names]), trace)
 
-    data = {"x": x.to(weight), "g": g.to(weight)}
     return fit(score.network, value, Shuffled(data, min(batch, len(x)), options["seed"]), **options)
+
+
+def _stationary(
+    score: ScoreModel,
+    at: Field,
+    flat: Tensor,
+    here: dict[str, Tensor],
+    stationarity: float,
+    trace: Trace,
+) -> Tensor:
+    system, names = score.system, score.variables
+    drift_x, drift_g = system.drift(here["x"], here["g"])
+    in_x, in_g = system.drift_divergence(here["x"])
+    drift: dict[str, Tensor] = {"x": drift_x, "g": drift_g}
+    spread: dict[str, Tensor] = {"x": in_x.sum(dim=1), "g": in_g.sum(dim=1)}
+    noises: dict[str, float] = {"x": system.diffusion, "g": system.persistence_rate}
+    return implicit_loss(
+        at,
+        flat,
+        drift=_joined([drift[name] for name in names]),
+        drift_divergence=torch.stack([spread[name] for name in names]).sum(dim=0),
+        noise=_joined([torch.full_like(here[name][:1], noises[name]) for name in names])[0],
+        stationarity=stationarity,
+        trace=trace,
+    )
+
+
+def _field(
+    of: Callable[[Tensor, Tensor], dict[str, Tensor]], here: dict[str, Tensor], names: Sequence[str]
+) -> Field:
+    """Return a function of flattened variables ``(S, M)``, the others as they are."""
+    count, axes = here["x"].shape[1:]
+
+    def field(flat: Tensor) -> Tensor:
+        parts = flat.split(count * axes, dim=1)
+        at = dict(here)
+        for name, part in zip(names, parts, strict=True):
+            at[name] = part.reshape(-1, count, axes)
+        found = of(at["x"], at["g"])
+        return _joined([found[name] for name in names])
+
+    return field
+
+
+def _joined(vectors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([vector.flatten(1) for vector in vectors], dim=1)
 
 
 class _States:
