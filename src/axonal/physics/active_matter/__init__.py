@@ -4,16 +4,26 @@ The systems are those of *Deep learning probability flows and entropy production
 matter* (Boffi & Vanden-Eijnden, PNAS 121, e2318106121 (2024), arXiv:2309.12991).
 """
 
+from axonal.physics.active_matter.entropy import (
+    Measures,
+    entropy_production,
+    measures,
+    measures_of,
+)
 from axonal.physics.active_matter.field_score import FieldScore
 from axonal.physics.active_matter.fields import along_radius, centred, circular_mean, on_grid
 from axonal.physics.active_matter.fokker_planck import GridDensity, fokker_planck_2d
 from axonal.physics.active_matter.harmonic import harmonic_production, harmonic_swimmers
+from axonal.physics.active_matter.neighbours import nearest
 from axonal.physics.active_matter.reading import read_states
 from axonal.physics.active_matter.references import Reference
 from axonal.physics.active_matter.regions import REGIONS, by_region, neighbours_within, regions
 from axonal.physics.active_matter.ring import SwimmerRing, mirrored
+from axonal.physics.active_matter.score import ScoreModel
+from axonal.physics.active_matter.springs import score_of_springs
 from axonal.physics.active_matter.states import states_of, system_of, tensors_of
 from axonal.physics.active_matter.stationarity import drift_between, observables
+from axonal.physics.active_matter.surroundings import Surroundings, surround
 from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 
 __all__ = [
@@ -21,23 +31,32 @@ __all__ = [
     "ActiveOrnsteinUhlenbeck",
     "FieldScore",
     "GridDensity",
+    "Measures",
     "Reference",
+    "ScoreModel",
+    "Surroundings",
     "SwimmerRing",
     "along_radius",
     "by_region",
     "centred",
     "circular_mean",
     "drift_between",
+    "entropy_production",
     "fokker_planck_2d",
     "harmonic_production",
     "harmonic_swimmers",
+    "measures",
+    "measures_of",
     "mirrored",
+    "nearest",
     "neighbours_within",
     "observables",
     "on_grid",
     "read_states",
     "regions",
+    "score_of_springs",
     "states_of",
+    "surround",
     "system_of",
     "tensors_of",
 ]
