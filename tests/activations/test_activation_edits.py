@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from axonal.activations import (
     Add,
@@ -259,3 +259,20 @@ def test_a_function_of_positions_may_say_all_or_none() -> None:
     for answer in (True, False):
         moved = Add(torch.ones(4), positions=lambda _, answer=answer: answer)(x, call)
         assert bool((moved == float(answer)).all())
+
+
+def test_an_affine_edit_follows_a_parameter_that_is_replaced_or_written_to() -> None:
+    one = Affine(torch.zeros(3, 3), torch.ones(3))
+    x = torch.randn(1, 2, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(one(x), torch.ones_like(x))
+    with torch.no_grad():
+        one.bias.add_(1.0)  # pyright: ignore[reportOptionalMemberAccess]
+    torch.testing.assert_close(one(x), torch.full_like(x, 2.0))
+    one.bias = nn.Parameter(torch.full((3,), 5.0), requires_grad=False)
+    torch.testing.assert_close(one(x), torch.full_like(x, 5.0))
+    assert one.double()(x.double()).dtype == torch.float64
+    with torch.inference_mode():
+        one(x)
+    grown = x.clone().requires_grad_()
+    one(grown).sum().backward()  # what was prepared in inference mode serves in a graph
+    assert grown.grad is not None

@@ -291,3 +291,35 @@ def test_an_encoder_decoder_is_refused_rather_than_confused() -> None:
     ids = random_ids(1, 4)
     with pytest.raises(InputError, match="hand over its encoder or its decoder"):
         record(model, {"input_ids": ids, "decoder_input_ids": ids}, [Site("decoder")], -1)
+
+
+def test_a_rule_is_asked_once_a_pass_for_all_sites(llama: nn.Module) -> None:
+    asked = []
+
+    def rule(call: Call) -> bool:
+        asked.append(call.past)
+        return True
+
+    sites = Sites.of(llama)
+    vector = torch.ones(llama.config.hidden_size)
+    edits = {sites.residual(i): Add(vector, positions=rule) for i in range(2)}
+    with torch.no_grad(), edit(llama, edits):
+        cache = llama(random_ids(2, 5), use_cache=True)["past_key_values"]
+        llama(random_ids(2, 1), past_key_values=cache)
+    assert asked == [0, 5]
+
+
+def test_a_decoding_step_reads_the_mask_only_when_a_rule_needs_it() -> None:
+    read = []
+
+    def mask() -> torch.Tensor:
+        read.append(True)
+        return torch.tensor([[False, True, True, True]])
+
+    step = Call(1, 1, past=3, prompt_columns=3, mask=mask)
+    assert select(step, "generated") is True
+    assert select(step, "all") is True
+    assert select(step, "last") is False
+    assert not read
+    assert select(step, 2).tolist() == [[True]]
+    assert read == [True]

@@ -9,8 +9,10 @@ recomputed or cached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,7 +33,8 @@ class Call:
     prompt_columns
         Columns of the prompt, padding included; later columns were generated.
     mask
-        ``(batch, past + length)``, True at real tokens; None when there is no padding.
+        ``(batch, past + length)``, True at real tokens; None when there is no padding; or a
+        function that returns it, which most decoding steps never ask.
     ids
         ``(batch, length)`` token ids; None when the model was called with embeddings.
     copies
@@ -44,10 +47,12 @@ class Call:
     length: int
     past: int = 0
     prompt_columns: int = 0
-    mask: Tensor | None = None
+    mask: Tensor | Callable[[], Tensor | None] | None = None
     ids: Tensor | None = None
     copies: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    answers: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    """What rules have said about this pass, so that many sites ask once."""
 
     @classmethod
     def of_tensor(cls, x: Tensor) -> Call:
@@ -76,12 +81,18 @@ class Call:
         return torch.arange(self.past, self.past + self.length, device=self.device)
 
     @cached_property
+    def padding_mask(self) -> Tensor | None:
+        """``(batch, past + length)``: True at tokens, False at padding; None if there is none."""
+        return self.mask if self.mask is None or isinstance(self.mask, Tensor) else self.mask()
+
+    @cached_property
     def positions(self) -> Tensor:
         """``(batch, length)``: the absolute position of each token, -1 at padding."""
-        if self.mask is None:
+        mask = self.padding_mask
+        if mask is None:
             return self.columns.expand(self.batch, -1)
-        counted = self.mask.cumsum(-1) - 1
-        return counted.masked_fill(~self.mask, -1)[:, self.past :]
+        counted = mask.cumsum(-1) - 1
+        return counted.masked_fill(~mask, -1)[:, self.past :]
 
     @property
     def real(self) -> Tensor:
@@ -91,11 +102,12 @@ class Call:
     @cached_property
     def prompt_lengths(self) -> Tensor:
         """``(batch,)``: the real tokens of each row's prompt."""
-        if self.mask is None:
+        mask = self.padding_mask
+        if mask is None:
             return torch.full((self.batch,), self.prompt_columns, device=self.device)
         # What a chunked prompt still holds back is real: only a left-padded one can be chunked.
         to_come = max(0, self.prompt_columns - self.past - self.length)
-        return self.mask[:, : self.prompt_columns].sum(-1) + to_come
+        return mask[:, : self.prompt_columns].sum(-1) + to_come
 
     def check_rows(self, rows: int, what: str) -> None:
         """Raise when something given row by row does not have the rows of the prompt batch."""

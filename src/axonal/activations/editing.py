@@ -39,29 +39,37 @@ def edit(
     """
     check_module(model)
     chains = {site: _as_list(site, chain) for site, chain in edits.items()}
-    fired: set[Site] = set()
+    silent = set(chains)
     watch = Watch(model, prompt_length)
     with contextlib.ExitStack() as stack:
         stack.enter_context(watch)
         for site, chain in chains.items():
-            stack.callback(site.attach(model, _apply(site, chain, watch, fired)).remove)
+            stack.callback(site.attach(model, _apply(site, chain, watch, silent)).remove)
         watch.end_after_hooks()
         yield
-    if watch.count and len(fired) < len(chains):
-        silent = next(site for site in chains if site not in fired)
+    if watch.count and silent:
+        first = next(site for site in chains if site in silent)
         raise AxonalError(
-            f"The model ran, but nothing flowed through {silent}, so its edit did nothing."
+            f"The model ran, but nothing flowed through {first}, so its edit did nothing."
         )
 
 
-def _apply(site: Site, chain: list[Edit], watch: Watch, fired: set[Site]) -> Visit:
-    steps = [(one, one.needs_call) for one in chain]
+def _apply(site: Site, chain: list[Edit], watch: Watch, silent: set[Site]) -> Visit:
+    # A module's own machinery is only needed where somebody has put a hook on the edit.
+    steps = [
+        (one if one._forward_hooks or one._forward_pre_hooks else one.forward, one.needs_call)
+        for one in chain
+    ]
+    heard = False
 
     def visit(x: Tensor) -> Tensor:
-        fired.add(site)
+        nonlocal heard
+        if not heard:
+            heard = True
+            silent.discard(site)
         try:
-            for one, needs_call in steps:
-                x = one(x, watch.call_of(x) if needs_call else None)
+            for step, needs_call in steps:
+                x = step(x, (watch.call or watch.call_of(x)) if needs_call else None)
         except InputError as error:
             raise InputError(f"At {site}: {error}") from None
         return x

@@ -41,6 +41,15 @@ def select(call: Call, positions: Positions) -> bool | Tensor:
     """Return which tokens of a pass are meant: ``(batch, length)``, or True or False for all."""
     if positions is None:
         return True
+    known = call.answers.get(
+        id(positions)
+    )  # the rule is kept with its answer, so its id is its own
+    if known is None:
+        known = call.answers[id(positions)] = positions, _select(call, positions)
+    return known[1]
+
+
+def _select(call: Call, positions: Positions) -> bool | Tensor:
     if isinstance(positions, str):
         return _select_rule(call, positions)
     if isinstance(positions, Tensor):
@@ -115,7 +124,7 @@ def _select_rule(call: Call, rule: str) -> bool | Tensor:
             return False
         return call.after_prompt or call.real & (call.columns >= call.prompt_columns)
     if rule == "all":
-        return call.mask is None or call.after_prompt or call.real
+        return call.after_prompt or call.padding_mask is None or call.real
     raise InputError(f"There is no positions rule {rule!r}; {nearest(rule, RULES)}")
 
 
@@ -166,7 +175,7 @@ def _every_row(call: Call, position: int) -> Tensor:
     lengths = call.prompt_lengths
     if position >= 0:
         return torch.full_like(lengths, position)
-    shortest = call.prompt_columns if call.mask is None else int(lengths.min())
+    shortest = call.prompt_columns if call.padding_mask is None else int(lengths.min())
     if shortest < -position:
         raise InputError(
             f"Position {position} lies before the start of a prompt of {shortest} tokens."

@@ -10,7 +10,7 @@ what ``prompt_length`` says.
 from __future__ import annotations
 
 import inspect
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -43,7 +43,7 @@ class Watch:
         self._latest_prompt: int | None = None
         self._running = False
         self._seen: _Seen | None = None
-        self._call: Call | None = None
+        self.call: Call | None = None  # of the pass that is running, once somebody asked
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Watch:
@@ -71,9 +71,9 @@ class Watch:
             )
         if self._seen is None:
             return Call.of_tensor(x)
-        if self._call is None:
-            self._call = self._read(self._seen)
-        return self._call
+        if self.call is None:
+            self.call = self._read(self._seen)
+        return self.call
 
     @cached_property
     def _names(self) -> list[str]:
@@ -83,7 +83,7 @@ class Watch:
         """Note what must be noted before the call fills the cache; the rest is read on demand."""
         self.count += 1
         self._running = True
-        self._call = self._seen = None
+        self.call = self._seen = None
         given = {**dict(zip(self._names, args, strict=False)), **kwargs} if args else kwargs
         ids = given.get("input_ids")
         if ids is None and args and _are_token_ids(args[0]):
@@ -102,7 +102,7 @@ class Watch:
 
     def _end(self, *_: object) -> None:
         self._running = False
-        self._call = self._seen = None
+        self.call = self._seen = None
 
     def _read(self, seen: _Seen) -> Call:
         if "decoder_input_ids" in self._names:
@@ -118,9 +118,11 @@ class Watch:
             columns = self.generate_prompt.columns
             if batch % self.generate_prompt.rows == 0:
                 copies = batch // self.generate_prompt.rows
-        real = seen.real(generating=self.generate_prompt is not None)
-        device = seen.content.device
-        return Call(batch, length, seen.past, columns, real, seen.ids, copies, device)
+        seen.check_mask()
+        # In a decoding step few rules ask for the mask, and on a GPU to read it is to wait.
+        real = partial(seen.real, generating=self.generate_prompt is not None)
+        mask = real if 0 < columns <= seen.past else real()
+        return Call(batch, length, seen.past, columns, mask, seen.ids, copies, seen.content.device)
 
 
 class _Seen(NamedTuple):
@@ -143,17 +145,24 @@ class _Seen(NamedTuple):
     def _has_plain_mask(self) -> bool:
         return isinstance(self.mask, Tensor) and self.mask.ndim == 2
 
+    def check_mask(self) -> None:
+        """Raise when the mask is not that of the whole sequence."""
+        if not self._has_plain_mask:
+            return
+        batch, length = self.content.shape[:2]
+        columns = self.past + length
+        if self.past < 0 or self.mask.shape != (batch, columns):
+            raise InputError(
+                f"The attention mask has shape {tuple(self.mask.shape)}, but {self.past} cached "
+                f"and {length} new tokens in {batch} rows need {(batch, columns)}: give the "
+                "mask of the whole sequence."
+            )
+
     def real(self, *, generating: bool) -> Tensor | None:
         """``(batch, past + length)``: which columns hold real tokens; None when all of them do."""
         batch, length = self.content.shape[:2]
         columns = self.past + length
         if self._has_plain_mask:
-            if self.past < 0 or self.mask.shape != (batch, columns):
-                raise InputError(
-                    f"The attention mask has shape {tuple(self.mask.shape)}, but {self.past} cached "
-                    f"and {length} new tokens in {batch} rows need {(batch, columns)}: give the "
-                    "mask of the whole sequence."
-                )
             real = self.mask.bool()
             return None if bool(real.all()) else real
         if self.mask is None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from axonal.activations import Edit, MapUnits
-from axonal.activations.edits.mapping import unit_step
+from axonal.activations.edits.mapping import map_units
 from axonal.errors import InputError
 
 
@@ -49,7 +49,8 @@ class UnitMap:
 
     def apply(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Map rows ``(..., width)``, ``strength`` of the way."""
-        return x + strength * unit_step(x, self.scale, self.shift, self.low, self.high)
+        moved = map_units(x, self.scale, self.shift, self.low, self.high)
+        return moved if strength == 1.0 else torch.lerp(x, moved, strength)
 
     def undo(self, x: Tensor, strength: float = 1.0) -> Tensor:
         """Return the rows that :meth:`apply` maps to ``x``; refuses where they are not unique."""

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from axonal.activations.call import Call
 from axonal.activations.positions import Positions, select
@@ -49,6 +51,7 @@ class Edit(nn.Module):
         strength: float | Tensor = 1.0,
     ) -> None:
         super().__init__()
+        self._kept: _Kept | None = None
         self.positions = positions
         self.tokens = None if tokens is None else [int(token) for token in tokens]
         self.rows = None if rows is None else [int(row) for row in rows]
@@ -61,27 +64,78 @@ class Edit(nn.Module):
     def forward(self, x: Tensor, call: Call | None = None) -> Tensor:
         """Apply the edit to ``x``; without a call, rows and positions are read off its axes."""
         strength = self.strength
-        if not isinstance(strength, Tensor) and strength == 0.0:
+        full = strength.__class__ is float and strength == 1.0
+        if not full and not isinstance(strength, Tensor) and strength == 0.0:
             return x
         if call is None and self.needs_call:
             call = Call.of_tensor(x)
-        chosen = True if call is None else self._chosen(x, call)
-        if chosen is False:
-            return x
-        half = x.dtype in (torch.float16, torch.bfloat16)
+        chosen: bool | Tensor = True
+        if call is not None:
+            if self.tokens is not None or self.rows is not None:
+                chosen = self._chosen(x, call)
+            elif self.positions is not None:
+                chosen = select(call, self.positions)
+                if isinstance(chosen, Tensor):
+                    chosen = call.spread(chosen, x)
+            if chosen is False:
+                return x
+        dtype = x.dtype
+        half = dtype is torch.float16 or dtype is torch.bfloat16
         wide = x.float() if half else x
         new = self.change(wide, call)
-        if isinstance(strength, Tensor) or strength != 1.0:
+        if not full:
             new = torch.lerp(wide, new, self.by_row(strength, wide, call))  # exact at 0 and 1
         if isinstance(chosen, Tensor):
             new = torch.where(chosen, new, wide)
-        return new.to(x.dtype) if half else new
+        return new.to(dtype) if half else new
 
     @property
     def needs_call(self) -> bool:
         """Whether the edit has to know which tokens it sees."""
-        limits = (self.positions, self.tokens, self.rows)
-        return isinstance(self.strength, Tensor) or any(limit is not None for limit in limits)
+        return (
+            self.positions is not None
+            or self.tokens is not None
+            or self.rows is not None
+            or isinstance(self.strength, Tensor)
+        )
+
+    def prepare(self, x: Tensor) -> Any:
+        """Return what ``change`` multiplies with, in the dtype and on the device of ``x``."""
+        raise NotImplementedError
+
+    def prepared(self, x: Tensor) -> Any:
+        """Return what ``prepare`` returns: computed once, and anew when a parameter was written to.
+
+        Where gradients flow to a parameter it is computed at every call.
+        """
+        if torch.is_grad_enabled() and any(p.requires_grad for p in self._own()):
+            return self.prepare(x)
+        kept = self._kept
+        if kept is not None and x.dtype is kept.dtype and x.size(-1) == kept.width:
+            for parameter, version in kept.written:
+                if parameter._version != version:
+                    break
+            else:
+                if x.device == kept.device:
+                    return kept.value
+        with torch.inference_mode(False), torch.no_grad():
+            value = self.prepare(x)
+        # What is written to a tensor of inference mode is not counted.
+        if not any(p.is_inference() for p in self._own()):
+            written = [(p, p._version) for p in self._own()]
+            self._kept = _Kept(x.dtype, x.device, x.size(-1), written, value)
+        return value
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "_kept":  # what was prepared may have come from another value
+            self._kept = None
+
+    @override
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._kept = None  # parameters go elsewhere, or become others
+        return super()._apply(*args, **kwargs)
 
     def by_row(self, value: float | Tensor, x: Tensor, call: Call | None) -> float | Tensor:
         """Shape a number, or a tensor of one number a row, to broadcast over ``x``."""
@@ -142,3 +196,17 @@ class Edit(nn.Module):
             inside = torch.isin(call.rows, torch.tensor(self.rows, device=call.rows.device))
             chosen = chosen & inside.to(x.device).view(-1, *(1,) * (x.ndim - 1))
         return chosen
+
+    def _own(self) -> list[Tensor]:
+        """The edit's own tensors."""
+        return [p for p in (*self._parameters.values(), *self._buffers.values()) if p is not None]
+
+
+class _Kept(NamedTuple):
+    """What was prepared, and for what: a dtype, a device, a width, and parameters as they were."""
+
+    dtype: torch.dtype
+    device: torch.device
+    width: int
+    written: list[tuple[Tensor, int]]
+    value: Any

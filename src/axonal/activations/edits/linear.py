@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 from typing_extensions import override
 
 from axonal.activations.call import Call
@@ -13,6 +14,7 @@ from axonal.activations.edits.base import Edit
 from axonal.errors import InputError
 
 _Folded: TypeAlias = tuple[Tensor | None, Tensor | None, Tensor]
+"""R, W and o of ``x -> x + W (R x + o)``; without R it is ``x + W x + o``, without W ``x + o``."""
 
 
 class Add(Edit):
@@ -115,11 +117,17 @@ class Project(Edit):
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
+        read, write, offset, center = self.prepared(x)
+        if self.keep == "complement":
+            return _within(x, read, write, offset)
+        return center + linear(linear(x - center, -read), write)
+
+    @override
+    def prepare(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         self.check_width(x, len(self.basis))
         basis = self.basis.to(x)
-        away = x if self.center is None else x - self.center.to(x)
-        inside = (away @ basis) @ basis.mT
-        return x - inside if self.keep == "complement" else x - (away - inside)
+        center = x.new_zeros(len(basis)) if self.center is None else self.center.to(x)
+        return -basis.mT.contiguous(), basis, center @ basis, center
 
 
 class Affine(Edit):
@@ -167,55 +175,39 @@ class Affine(Edit):
         self.hold("bias", bias)
         self.hold("basis", basis)
         self.hold("center", center)
-        self._kept: tuple[tuple[Any, ...], _Folded] | None = None
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
-        self.check_width(x, self._width)
-        parts = (self.bias, self.basis, self.center)
-        trained = (p.requires_grad for p in (self.matrix, *parts) if p is not None)
-        if torch.is_grad_enabled() and any(trained):
-            placed = (None if p is None else p.to(x) for p in parts)
-            read, write, offset = _fold(self.matrix.to(x), *placed)
-        else:
-            read, write, offset = self._constants(x, parts)
+        read, write, offset = self.prepared(x)
         if write is None:
             return x + offset
-        return x + ((x if read is None else x @ read) @ write + offset)
+        if read is None:
+            return x + linear(x, write, offset)
+        return _within(x, read, write, offset)
 
-    def _constants(self, x: Tensor, parts: tuple[Tensor | None, ...]) -> _Folded:
-        """Return what a token is multiplied with, computed once and not at every token."""
-        written = (None if p is None else _version(p) for p in (self.matrix, *parts))
-        key = x.dtype, x.device, *written
-        if self._kept is None or self._kept[0] != key or -1 in key:
-            with torch.no_grad():
-                wide = (None if p is None else p.double().cpu() for p in parts)
-                read, write, offset = _fold(self.matrix.double().cpu(), *wide)
-                if bool(write.any()):
-                    place = None if read is None else read.to(x), write.to(x), offset.to(x)
-                else:  # the matrix is the identity: nothing to multiply with
-                    place = None, None, offset.to(x)
-            self._kept = key, place
-        return self._kept[1]
-
-
-def _fold(
-    matrix: Tensor, bias: Tensor | None, basis: Tensor | None, center: Tensor | None
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Return R, W and o so that the map is ``x + (x R) W + o``."""
-    step = matrix.mT - torch.eye(len(matrix)).to(matrix)
-    write = step if basis is None else step @ basis.mT
-    offset = write.new_zeros(write.shape[-1])
-    if bias is not None:
-        offset = offset + (bias if basis is None else basis @ bias)
-    if center is not None:
-        offset = offset - (center if basis is None else center @ basis) @ write
-    return basis, write, offset
+    @override
+    def prepare(self, x: Tensor) -> _Folded:
+        self.check_width(x, self._width)
+        parts = (self.matrix, self.bias, self.basis, self.center)
+        if torch.is_grad_enabled() and any(p is not None and p.requires_grad for p in parts):
+            matrix, bias, basis, center = (None if p is None else p.to(x) for p in parts)
+        else:  # exact constants
+            matrix, bias, basis, center = (None if p is None else p.cpu().double() for p in parts)
+        assert matrix is not None
+        step = matrix - torch.eye(len(matrix)).to(matrix)
+        offset = step.new_zeros(len(step)) if bias is None else bias
+        if center is not None:
+            offset = offset - step @ (center if basis is None else center @ basis)
+        if not step.requires_grad and not bool(step.any()):  # nothing to multiply with
+            return None, None, (offset if basis is None else basis @ offset).to(x)
+        if basis is None:
+            return None, step.to(x), offset.to(x)
+        return (step @ basis.mT).to(x), basis.to(x), offset.to(x)
 
 
-def _version(parameter: Tensor) -> int:
-    """How often a parameter was written to; -1 where that is not counted."""
-    return -1 if parameter.is_inference() else parameter._version
+def _within(x: Tensor, read: Tensor, write: Tensor, offset: Tensor) -> Tensor:
+    """Return ``x + W (R x + o)``, ``R (k, width)`` and ``W (width, k)``."""
+    return x + linear(linear(x, read, offset), write)
 
 
 def orthonormal(basis: Tensor) -> Tensor:

@@ -51,19 +51,20 @@ class MapUnits(Edit):
 
     @override
     def change(self, x: Tensor, call: Call | None) -> Tensor:
+        return map_units(x, *self.prepared(x))
+
+    @override
+    def prepare(self, x: Tensor) -> tuple[Tensor | None, ...]:
         self.check_width(x, len(self.scale))
-        low = None if self.low is None else self.low.to(x)
-        high = None if self.high is None else self.high.to(x)
-        return x + unit_step(x, self.scale.to(x), self.shift.to(x), low, high)
+        parts = (self.scale, self.shift, self.low, self.high)
+        return tuple(None if part is None else part.to(x) for part in parts)
 
 
-def unit_step(
+def map_units(
     x: Tensor, scale: Tensor, shift: Tensor, low: Tensor | None, high: Tensor | None
 ) -> Tensor:
-    """Return how far the map moves ``x``: ``(scale - 1) x + shift`` within the support, else 0."""
-    step = (scale - 1) * x + shift
+    """Return ``scale * x + shift`` within the support and ``x`` outside."""
+    new = torch.addcmul(shift, x, scale)
     if low is not None:
-        step = torch.where(x >= low, step, 0.0)
-    if high is not None:
-        step = torch.where(x <= high, step, 0.0)
-    return step
+        new = torch.where(x >= low, new, x)
+    return new if high is None else torch.where(x <= high, new, x)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -58,9 +59,22 @@ class Where:
 
     def __call__(self, call: Call) -> Tensor | bool:
         """Return which tokens of a pass are meant; quick at every token that is written."""
-        if call.after_prompt and isinstance(self.rule, str):
-            return self.rule not in ("last", "prompt")
+        if self._of_written is not None and call.after_prompt:
+            return self._of_written
         return self.tokens(call)
+
+    @cached_property
+    def _of_written(self) -> bool | None:
+        """Whether what was written is meant, whatever its position; None where that matters."""
+        parts = self.rule if isinstance(self.rule, list | tuple) else [self.rule]
+        if any(
+            part in ("generated", "all", "after_instruction")
+            for part in parts
+            if isinstance(part, str)
+        ):
+            return True
+        behind = (isinstance(part, str) or (isinstance(part, int) and part < 0) for part in parts)
+        return False if all(behind) else None
 
     def tokens(self, call: Call) -> Tensor:
         """Return which tokens of a pass are meant, ``(batch, length)``."""
@@ -77,7 +91,7 @@ class Where:
         """Return the rule in the words that the activation engine knows."""
         if isinstance(rule, str) and rule == "after_instruction":
             return slice(-self.tail, None)
-        if isinstance(rule, Sequence) and not isinstance(rule, str):
+        if isinstance(rule, list | tuple):
             return lambda call: _union(call, [self._known(part) for part in rule])
         return rule
 
