@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from axonal.lab import All, Claim, Greater, Less, Within
+from axonal.studies.probability_flow_entropy.claims_particles import PARTICLES
 
 ABSTRACT = "direct access to the entropy production rate and the probability current"
 
@@ -61,4 +62,4 @@ EXACT = [
     ),
 ]
 
-CLAIMS = [*EXACT]
+CLAIMS = [*EXACT, *PARTICLES]

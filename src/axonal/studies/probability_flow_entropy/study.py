@@ -54,11 +54,13 @@ print(ring.exact_total(states))                          # without a score
 def run(config: Config, session: Session) -> None:
     """Learn the scores of the four systems and hold what follows from them against references."""
     from axonal.lab.figures import style
-    from axonal.studies.probability_flow_entropy import harmonic, ring
+    from axonal.studies.probability_flow_entropy import harmonic, mips, ring, trap
 
     with style():
         harmonic.harmonic(config, session)
         ring.ring(config, session)
+        trap.trap(config, session)
+        mips.mips(config, session)
     session.note(
         "Activities are even under time reversal here, as in the paper. With odd ones (velocities) the "
         "entropy production is another quantity."
