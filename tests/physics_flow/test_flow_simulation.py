@@ -156,7 +156,7 @@ def test_a_run_that_still_drifts_is_told():
     narrow = np.random.default_rng(0).normal(size=(12, 16, 2))
     start = states_of(system, narrow, narrow, trajectory=np.arange(12))
     with pytest.warns(UserWarning, match="Not stationary yet: square radius"):
-        system.sample(12, 1, burn_in=10, step=0.02, start=start, seed=0)
+        system.sample(12, 1, burn_in=4, step=0.02, start=start, seed=0)
     with pytest.warns(UserWarning, match="Not stationary yet: square radius"):
         system.sample(12, 4, burn_in=0, spacing=4, step=0.02, start=start, seed=0)
 
