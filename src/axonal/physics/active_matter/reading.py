@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from axonal.errors import InputError, require
+from axonal.physics.active_matter.lammps import read_dump, square
 from axonal.physics.active_matter.states import states_of
 
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ def _from_gsd(path: Path) -> _Read:
     x, g, times, box = [], [], [], None
     with hoomd.open(str(path), "r") as frames:
         for frame in frames:
-            box = _square(
-                path, float(frame.configuration.box[0]), float(frame.configuration.box[1])
-            )
+            box = square(path, float(frame.configuration.box[0]), float(frame.configuration.box[1]))
             x.append(frame.particles.position[:, :2])
             g.append(frame.particles.velocity[:, :2])
             times.append(float(frame.configuration.step))
@@ -115,60 +114,10 @@ def _from_gsd(path: Path) -> _Read:
 def _from_lammps(path: Path, activity: tuple[str, ...]) -> _Read:
     if len(activity) != 2:
         raise InputError(f"activity names two columns, got {activity}.")
-    x, g, times, width = [], [], [], None
-    with path.open() as lines:
-        for line in lines:
-            if not line.startswith("ITEM: TIMESTEP"):
-                raise InputError(f"{path.name}: expected 'ITEM: TIMESTEP', got {line.strip()!r}.")
-            times.append(float(next(lines)))
-            _expect(path, next(lines), "ITEM: NUMBER OF ATOMS")
-            count = int(next(lines))
-            _expect(path, next(lines), "ITEM: BOX BOUNDS")
-            bounds = np.array([[float(word) for word in next(lines).split()[:2]] for _ in range(3)])
-            sides = bounds[:, 1] - bounds[:, 0]
-            width = _square(path, *sides[:2])
-            header = next(lines)
-            _expect(path, header, "ITEM: ATOMS")
-            columns = header.split()[2:]
-            try:
-                rows = np.array([next(lines).split() for _ in range(count)], dtype=float)
-            except (StopIteration, RuntimeError, ValueError) as error:
-                raise InputError(f"{path.name}: the frame at {times[-1]:g} is cut off.") from error
-            if "id" in columns:
-                rows = rows[rows[:, columns.index("id")].argsort(kind="stable")]
-            place = next(
-                (
-                    pair
-                    for pair in (("x", "y"), ("xu", "yu"), ("xs", "ys"))
-                    if set(pair) <= set(columns)
-                ),
-                None,
-            )
-            if place is None or not set(activity) <= set(columns):
-                raise InputError(
-                    f"{path.name}: expected columns x y and {' '.join(activity)}, got "
-                    f"{' '.join(columns)}."
-                )
-            here = rows[:, [columns.index(name) for name in place]]
-            if place == ("xs", "ys"):
-                here = bounds[:2, 0] + here * sides[:2]
-            x.append(here - bounds[:2].mean(axis=1))
-            g.append(rows[:, [columns.index(name) for name in activity]])
-    if not x:
-        raise InputError(f"{path.name} has no frame.")
-    if len({len(frame) for frame in x}) > 1:
-        raise InputError(f"{path.name}: the number of particles changes between frames.")
-    return np.array(x), np.array(g), width, np.array(times)
-
-
-def _expect(path: Path, line: str, start: str) -> None:
-    if not line.startswith(start):
-        raise InputError(f"{path.name}: expected {start!r}, got {line.strip()!r}.")
-
-
-def _square(path: Path, width: float, height: float) -> float:
-    if not math.isclose(width, height, rel_tol=1e-6):
-        raise InputError(
-            f"{path.name}: the box is {width:g} by {height:g}; only a square one is read."
-        )
-    return width
+    frames = read_dump(path, (activity[0], activity[1]))
+    return (
+        np.array([frame.x for frame in frames]),
+        np.array([frame.columns for frame in frames]),
+        frames[0].width,
+        np.array([frame.time for frame in frames]),
+    )
