@@ -21,24 +21,23 @@ import torch
 from torch import Tensor
 
 from axonal.cells.perturbation import saving
-from axonal.cells.perturbation.batches import ConditionBatches
 from axonal.cells.perturbation.checks import (
     check_settings,
-    fitting_objective,
-    require_share,
     training_cells,
     warn_of_skipped,
 )
 from axonal.cells.perturbation.context import DrugContext
 from axonal.cells.perturbation.encoding import DoseScale, Encoding
+from axonal.cells.perturbation.fitting import train_network
 from axonal.cells.perturbation.latent import LatentSpace
 from axonal.cells.perturbation.network import ConditionalPerturbationNetwork, Pooling
+from axonal.cells.perturbation.objective import MongeObjective
+from axonal.cells.perturbation.prediction import aligned, as_treated, require_described
 from axonal.cells.perturbation.screen import (
     Screen,
     Treatment,
     dense,
     finite,
-    plain,
     warn_of_counts,
 )
 from axonal.cells.perturbation.spaces import space_of
@@ -97,6 +96,7 @@ class ConditionalMongeMap:
     network_: ConditionalPerturbationNetwork
     space_: LatentSpace
     encoding_: Encoding
+    objective_: MongeObjective
     treatments_: tuple[Treatment, ...]
     history_: History | None
     features_: tuple[str, ...]
@@ -220,7 +220,8 @@ class ConditionalMongeMap:
             "separator": separator,
             "seed": seed,
         }
-        self._train(
+        train_network(
+            self,
             latent,
             screen,
             seed=seed,
@@ -260,49 +261,18 @@ class ConditionalMongeMap:
             X predicted, ``obs`` that of the untreated cells with the treatment's columns set,
             ``obsm["X_latent"]`` where the map took them.
         """
-        import anndata
-
         self._require_fitted()
         drugs = (perturbation,) if isinstance(perturbation, str) else tuple(perturbation)
-        if self.encoding_.context is None:
-            known = {treatment.drugs for treatment in self.treatments_}
-            if tuple(sorted(drugs)) not in known:
-                listed = " or ".join("+".join(one) for one in sorted(known))
-                raise InputError(
-                    f"The map knows no drug but {listed}, got {'+'.join(drugs)}: fit with context= to "
-                    "tell drugs apart."
-                )
+        require_described(self, drugs)
         treatment = Treatment(drugs, dose, time)
         warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
-        obs: Any = adata.obs.copy()
-        var: Any = adata.var
-        obsm: Any = {"X_latent": coordinates}
-        obs[self.fit_["perturbation_key"]] = (self.fit_["separator"] or "+").join(treatment.drugs)
-        for name, value in (("dose", dose), ("time", time)):
-            if value is not None and self.fit_[f"{name}_key"] is not None:
-                obs[self.fit_[f"{name}_key"]] = float(value)
-        predicted = anndata.AnnData(
-            self.space_.decode(coordinates),
-            obs=plain(obs),
-            var=plain(var.loc[list(self.features_)]),
-            obsm=obsm,
-        )
-        predicted.uns["conditional_monge"] = {"treatment": treatment.label}
-        return predicted
+        return as_treated(self, adata, treatment, coordinates)
 
     def encode(self, adata: AnnData) -> np.ndarray:
         """Return the latent coordinates of cells ``(cells, width)``."""
         self._require_fitted()
-        names = set(map(str, adata.var_names))
-        missing = [name for name in self.features_ if name not in names]
-        if missing:
-            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-            raise InputError(
-                f"adata lacks {len(missing)} of the {len(self.features_)} features that the map was "
-                f"fitted on: {shown}. Genes must carry the same names (symbols or Ensembl ids)."
-            )
-        return self.space_.encode(dense(adata[:, list(self.features_)]))
+        return self.space_.encode(aligned(adata, self.features_))
 
     @torch.no_grad()
     def transport(
@@ -357,39 +327,8 @@ class ConditionalMongeMap:
     def loss(self, network: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and its parts."""
         mapped = network(batch["source"], batch["context"], batch["present"])
-        fit, gap = self._objective(batch["source"], mapped, batch["target"])
+        fit, gap = self.objective_(batch["source"], mapped, batch["target"])
         return fit + self.gap_weight * gap, {"fit": fit, "gap": gap}
-
-    def _train(self, latent: np.ndarray, screen: Screen, *, seed: int, **training: Any) -> None:
-        from axonal.training import cosine, train
-
-        require_share(self.conditions_per_step)
-        batches = ConditionBatches(
-            torch.from_numpy(latent.astype(np.float32)),
-            screen,
-            *self.encoding_.encode(self.treatments_),
-            size=self.batch_size,
-            conditions=self.conditions_per_step,
-            seed=seed,
-        )
-        self._objective = fitting_objective(self, latent, screen)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network_ = self.build(latent.shape[1])
-        self.history_ = train(
-            self.network_,
-            self.loss,
-            batches,
-            steps=self.steps,
-            optimizer=lambda parameters: torch.optim.AdamW(
-                parameters, lr=self.learning_rate, weight_decay=self.weight_decay
-            ),
-            schedule=cosine(self.steps, final=0.01) if self.steps > 1 else None,
-            clip=self.clip,
-            seed=seed,
-            **training,
-        )
-        self.network_.to("cpu").eval()
 
     def _encoding_with(self, context: Any, treatment: Treatment) -> Encoding:
         if context is None:

@@ -13,6 +13,7 @@ from axonal.cells.perturbation.encoding import Encoding
 from axonal.cells.perturbation.screen import Treatment
 from axonal.cells.perturbation.spaces import KINDS
 from axonal.errors import AxonalError, InputError
+from axonal.files import whole_folder, write_tensors
 
 if TYPE_CHECKING:
     from axonal.cells.perturbation.monge import ConditionalMongeMap
@@ -21,9 +22,7 @@ CARD, TENSORS, FORMAT = "card.json", "map.safetensors", "axonal conditional mong
 
 
 def save(model: ConditionalMongeMap, folder: Path) -> None:
-    """Write the map; the card comes last, so a folder with a card is whole."""
-    from safetensors.torch import save_file
-
+    """Write the map; a folder that is there is replaced if it holds one."""
     from axonal import __version__
 
     encoding = model.encoding_
@@ -57,15 +56,9 @@ def save(model: ConditionalMongeMap, folder: Path) -> None:
         },
         "treatments": [[list(t.drugs), t.dose, t.time] for t in model.treatments_],
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CARD).unlink(missing_ok=True)
-        save_file({k: v.contiguous() for k, v in tensors.items()}, folder / TENSORS)
-        draft = folder / f".{CARD}"
-        draft.write_text(json.dumps(card, indent=1), encoding="utf-8")
-        draft.replace(folder / CARD)
-    except OSError as error:
-        raise AxonalError(f"The map could not be written to {folder}: {error}.") from error
+    with whole_folder(folder, holds=(CARD, TENSORS), what="conditional Monge map") as draft:
+        write_tensors(tensors, draft / TENSORS)
+        (draft / CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
 
 
 def load(kind: type[ConditionalMongeMap], folder: Path) -> ConditionalMongeMap:
