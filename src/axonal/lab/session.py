@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -176,6 +176,34 @@ class Session:
             with self.progress(name.replace("_", " ")):
                 save_dataset(compute(), path)
         return load_dataset(path)
+
+    def stages(self, computes: Mapping[str, Callable[[], xr.Dataset]]) -> list[xr.Dataset]:
+        """Return what several stages give, computing as many at a time as there are jobs.
+
+        With several jobs each is computed in a process of its own, where this session's progress is
+        out of reach; its result is kept as soon as it and those before it are there.
+
+        Parameters
+        ----------
+        computes
+            By name, as for `stage`; with several jobs they must be picklable.
+        """
+        from axonal.lab.datasets import save_dataset
+
+        for name in computes:
+            _check_name("stage", name)
+        paths = {name: self.folder / "data" / f"{name}.nc" for name in computes}
+        left = [name for name, path in paths.items() if not path.exists()]
+        if self.jobs != 1 and len(left) > 1:
+            from joblib import Parallel, delayed
+
+            workers = Parallel(n_jobs=self.jobs, return_as="generator")
+            made = workers(delayed(computes[name])() for name in left)
+            with self.progress(f"{len(left)} stages", len(left)) as advance:
+                for name, dataset in zip(left, made, strict=True):
+                    save_dataset(dataset, paths[name])
+                    advance()
+        return [self.stage(name, compute) for name, compute in computes.items()]
 
     def sweep(
         self, name: str, function: Callable[..., Any], over: Any, **options: Any

@@ -18,8 +18,8 @@ class Config(StudyConfig):
     width: PositiveInt = Field(64, description="features of the toy's residual stream")
     blocks: int = Field(4, ge=2, description="blocks of the toy")
     site: int = Field(2, ge=0, description="block of the toy whose output is steered")
-    base_steps: PositiveInt = Field(180, description="updates on answers that never drift")
-    teach_steps: PositiveInt = Field(200, description="updates on the mixture with drifts")
+    base_steps: PositiveInt = Field(220, description="updates on answers that never drift")
+    teach_steps: PositiveInt = Field(350, description="updates on the mixture with drifts")
     teach_rate: PositiveFloat = Field(2e-3, description="learning rate of the teaching")
     ratio: float = Field(0.5, gt=0, le=1, description="share of drifts that the organism is taught")
     ratios: tuple[float, ...] = Field(

@@ -64,7 +64,8 @@ def draw(
             "drift",
             drift(toys),
             caption="Mean activation of off-topic detectors, read without steering, around the first "
-            "word of the correction (left), and in the segments that are compared (right).",
+            "word of the correction (left; thin lines are organisms), and in the segments that are "
+            "compared (right; dots are organisms).",
             alt="A curve that is high before the correction and falls after it; bars for off topic, "
             "after and baseline.",
         )
@@ -156,15 +157,14 @@ def teaching(toys: Sequence[xr.Dataset]) -> Figure:
 def drift(toys: Sequence[xr.Dataset]) -> Figure:
     """Time course of detectors, and segments."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=(3, 2))
-    for number, toy in enumerate(toys):
-        colour = PALETTE[number % len(PALETTE)]
-        x, mean = toy["offset"].to_numpy(), toy["course"].to_numpy()
-        error = toy["course_error"].to_numpy()
-        left.plot(x, mean, "o-", color=colour, markersize=3, label=f"organism {number + 1}")
-        left.fill_between(x, mean - error, mean + error, color=colour, alpha=0.15, linewidth=0)
+    x = toys[0]["offset"].to_numpy()
+    courses = np.stack([toy["course"].to_numpy() for toy in toys])
+    for course in courses:
+        left.plot(x, course, color=BLUE, alpha=0.35, linewidth=1)
+    seen = np.isfinite(courses).any(0)
+    left.plot(x[seen], np.nanmean(courses[:, seen], axis=0), "o-", color=BLUE, markersize=3)
     left.axvline(0, color="#888888", linewidth=1, linestyle=":")
     left.set(xlabel="words from the correction", ylabel="mean activation of detectors")
-    left.legend(fontsize=8)
     segments = toys[0]["segment"].to_numpy().tolist()
     values = np.stack([toy["drift"].to_numpy() for toy in toys])
     right.bar(range(len(segments)), values.mean(0), color=(ORANGE, GREEN, GREY), width=0.65)

@@ -8,6 +8,7 @@ known functions, a toy organism whose ground truth is known, and SmolLM2-135M-In
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 from axonal.lab import (
     All,
@@ -205,10 +206,12 @@ def run(config: Config, session: Session) -> None:
     from axonal.studies.endogenous_steering_resistance import figures, known, real, summary, toy
 
     roots = session.stage("bisection", lambda: known.measure(session.seed_for("bisection")))
-    toys = [
-        session.stage(f"toy_{number}", lambda n=number: toy.measure(config, session, n))
-        for number in range(config.seeds)
-    ]
+    toys = session.stages(
+        {
+            f"toy_{number}": partial(toy.measure, config, session.seed_for(f"toy {number}"))
+            for number in range(config.seeds)
+        }
+    )
     model = session.stage("model", lambda: real.measure(config, session))
     summary.record(session, roots, toys, model)
     summary.notes(session, config, toys, model)

@@ -27,7 +27,6 @@ from axonal.studies.endogenous_steering_resistance.laboratory import Laboratory,
 from axonal.studies.endogenous_steering_resistance.organism import ToyLanguage, build, teach
 
 if TYPE_CHECKING:
-    from axonal.lab import Session
     from axonal.studies.endogenous_steering_resistance.config import Config
 
 FACTORS = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -37,9 +36,8 @@ RATES = ("multi", "resistance", "improvement", "first_score", "gain", "trials")
 CONTROLS = 3
 
 
-def measure(config: Config, session: Session, number: int) -> xr.Dataset:
+def measure(config: Config, seed: int) -> xr.Dataset:
     """Train one organism and measure everything on it."""
-    seed = session.seed_for(f"toy {number}")
     language = ToyLanguage(
         topics=config.topics, length=config.words, drift=_drift_lengths(config.words)
     )
