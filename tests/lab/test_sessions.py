@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import matplotlib as mpl
@@ -167,6 +168,27 @@ def test_a_stage_that_fails_leaves_nothing(session):
     with pytest.raises(ValueError, match="no"):
         session.stage("slow", fail)
     assert not list((session.folder).rglob("*.nc"))
+
+
+def counted_squares(n, log):
+    squared_and_counted(n, log)
+    return xr.Dataset({"x": ("i", np.arange(n) ** 2)})
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_stages_are_kept_one_by_one_however_many_are_computed_at_once(tmp_path, jobs):
+    log = tmp_path / "log"
+    session = Session(tmp_path / "run", jobs=jobs)
+    computes = {f"s{n}": functools.partial(counted_squares, n, str(log)) for n in (3, 1, 2)}
+    session.stage("s1", computes["s1"])
+    log.unlink()
+    found = Session(tmp_path / "run", jobs=jobs).stages(computes)
+    assert [dict(one.sizes) for one in found] == [{"i": 3}, {"i": 1}, {"i": 2}]
+    assert sorted(log.read_text().split()) == ["2", "3"]
+    again = Session(tmp_path / "run").stages(computes)
+    for one, other in zip(found, again, strict=True):
+        xr.testing.assert_identical(one, other)
+    assert sorted(log.read_text().split()) == ["2", "3"]
 
 
 def squared_and_counted(x, log):
