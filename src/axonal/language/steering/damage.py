@@ -104,25 +104,25 @@ class NeutralTexts:
                     f"Neutral text {number} has {len(row)} tokens, but the first {context} are its "
                     "prompt: use longer texts."
                 )
-        self._batches = []
+        self._batches: list[_Batch] = []
         for start in range(0, len(rows), batch_size):
             ids, mask = _pad_right(rows[start : start + batch_size], tokenizer.pad_token_id or 0)
             ids, mask = ids.to(language_model.device), mask.to(language_model.device)
-            self._batches.append((ids, mask, self._log_probabilities(ids, mask, {})))
+            self._batches.append(_Batch.of(ids, mask, self._logits(ids, mask, {}), context))
 
     def damage(self, edits: EditsBySite) -> Damage:
         """Compare the predictions under these edits with the model's own."""
         kl, own, edited, agree, counts = [], [], [], 0, []
-        for ids, mask, base in self._batches:
-            new = self._log_probabilities(ids, mask, edits)
-            real = mask[:, self._context :].bool()
-            targets = ids[:, self._context :].unsqueeze(-1)
-            divergence = (base.exp() * (base - new)).sum(-1).clamp(min=0)
-            kl += _sums(divergence, real)
-            own += _sums(-base.gather(-1, targets).squeeze(-1), real)
-            edited += _sums(-new.gather(-1, targets).squeeze(-1), real)
-            agree += int(((base.argmax(-1) == new.argmax(-1)) & real).sum())
-            counts += real.sum(-1).tolist()
+        for batch in self._batches:
+            # KL = sum p log p - sum p logits + logsumexp(logits), without a normalised copy of all.
+            logits = self._logits(batch.ids, batch.mask, edits)
+            norm = logits.logsumexp(-1)
+            cross = norm - torch.einsum("...v,...v->...", batch.probabilities, logits)
+            kl += _sums((batch.negentropy + cross).clamp(min=0), batch.real)
+            own += _sums(batch.surprise, batch.real)
+            edited += _sums(norm - logits.gather(-1, batch.targets).squeeze(-1), batch.real)
+            agree += int(((batch.likeliest == logits.argmax(-1)) & batch.real).sum())
+            counts += batch.real.sum(-1).tolist()
         n = np.array(counts, dtype=float)
         total = n.sum()
         before, after = sum(own) / total, sum(edited) / total
@@ -137,12 +137,45 @@ class NeutralTexts:
             text_log_ratio=(np.array(edited) - np.array(own)) / n,
         )
 
-    def _log_probabilities(self, ids: Tensor, mask: Tensor, edits: EditsBySite) -> Tensor:
+    def _logits(self, ids: Tensor, mask: Tensor, edits: EditsBySite) -> Tensor:
         """Predictions of the tokens after the context, ``(texts, tokens, vocabulary)``."""
         model: Any = self._language_model.model
+        wanted = ids.shape[1] - self._context + 1
         with torch.no_grad(), edit(model, edits, prompt_length=self._context):
-            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        return logits[:, self._context - 1 : -1].float().log_softmax(-1)
+            logits = model(
+                input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=wanted
+            ).logits
+        return logits[:, -wanted:-1].float()
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Texts, and what of the model's own predictions is compared with."""
+
+    ids: Tensor
+    mask: Tensor
+    real: Tensor
+    targets: Tensor
+    probabilities: Tensor
+    negentropy: Tensor
+    surprise: Tensor
+    likeliest: Tensor
+
+    @classmethod
+    def of(cls, ids: Tensor, mask: Tensor, logits: Tensor, context: int) -> _Batch:
+        """Take what is needed from the model's own logits, ``(texts, tokens, vocabulary)``."""
+        targets = ids[:, context:].unsqueeze(-1)
+        norm, probabilities = logits.logsumexp(-1), logits.softmax(-1)
+        return cls(
+            ids,
+            mask,
+            mask[:, context:].bool(),
+            targets,
+            probabilities,
+            torch.einsum("...v,...v->...", probabilities, logits) - norm,
+            norm - logits.gather(-1, targets).squeeze(-1),
+            logits.argmax(-1),
+        )
 
 
 def neutral_texts() -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,10 +85,10 @@ class Bench:
         self.depth = self.sites.blocks
         self.names = list(methods(case.components))
         blocks = range(self.depth) if every_block else case.blocks
-        fitted = LastTokens(case.language_model, [*case.source, *case.target], list(blocks))
-        n = len(case.source)
-        self.source = {b: x[:n] for b, x in fitted.activations.items()}
-        self.target = {b: x[n:] for b, x in fitted.activations.items()}
+        self.read_source = LastTokens(case.language_model, case.source, list(blocks))
+        self.source = self.read_source.activations
+        self.target = LastTokens(case.language_model, case.target, list(blocks)).activations
+        self._fitted: dict[tuple[str, int], AffineTransport[Any]] = {}
         rows, self.slices, start = [], {}, 0
         for name, prompts in case.groups.items():
             rows += prompts
@@ -101,10 +101,11 @@ class Bench:
         self.before = self.scores(self.own)
 
     def fit(self, method: AffineTransport[Any], block: int) -> AffineTransport[Any]:
-        """Return a copy of a map, fitted at a block."""
-        with calm():
-            own = type(method)(**method.get_params())
-            return own.fit(self.source[block], self.target[block])
+        """Return a copy of a map, fitted at a block; a map is fitted once."""
+        key = repr(method), block
+        if key not in self._fitted:
+            self._fitted[key] = anew(method, self.source[block], self.target[block])
+        return copy.copy(self._fitted[key])
 
     def scores(self, predicted: Tensor) -> dict[str, Any]:
         """Return for each group, by prompt: the readout, whether it changed, KL(own || predicted)."""
@@ -134,16 +135,28 @@ class Bench:
         """Return the scores with maps at two blocks, the later fitted with the earlier in force."""
         low, high = sorted((first, second))
         early = self.fit(method, low)
-        edits = {self.sites.residual(low): early.edit()}
-        moved = self.read_source.recorded(edits, high)
         with calm():
-            late = type(method)(**method.get_params()).fit(moved, self.target[high])
-        return self.edited({**edits, self.sites.residual(high): late.edit()})
+            moved, held_out = (
+                early.transform(x[low]) for x in (self.source, self.held_out.activations)
+            )
+        late = anew(method, self.read_source.carried(low, moved, high), self.target[high])
+        edits = {self.sites.residual(high): late.edit()}
+        return self.scores(self.held_out.moved(low, held_out, edits))
 
-    @cached_property
-    def read_source(self) -> LastTokens:
-        """The fitted prompts with the behaviour, read."""
-        return LastTokens(self.case.language_model, self.case.source, [])
+    def in_sequence(self, method: AffineTransport[Any]) -> dict[int, AffineTransport[Any]]:
+        """Return a map at every block, each fitted with those before it in force.
+
+        Every block runs once: what it is given is what the maps below it have made.
+        """
+        x = self.source[0]
+        fitted = {}
+        for block in range(self.depth):
+            fitted[block] = anew(method, x, self.target[block])
+            if block + 1 < self.depth:
+                with calm():
+                    moved = fitted[block].transform(x)
+                x = self.read_source.carried(block, moved, block + 1)
+        return fitted
 
     def distance(self, method: AffineTransport[Any], block: int) -> tuple[float, float, float]:
         """Return how far held-out source is from held-out target: before, after, and displaced.
@@ -233,6 +246,12 @@ def summary(scores: Mapping[str, Any], groups: Sequence[str]) -> dict[str, np.nd
         "odds": np.array([scores[g]["odds"].mean() for g in groups]),
         "kl": np.array([scores[g]["kl"].mean() for g in groups]),
     }
+
+
+def anew(method: AffineTransport[Any], source: Tensor, target: Tensor) -> AffineTransport[Any]:
+    """Return a copy of a map, fitted."""
+    with calm():
+        return type(method)(**method.get_params()).fit(source, target)
 
 
 @contextmanager

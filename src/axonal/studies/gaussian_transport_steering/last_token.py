@@ -112,7 +112,9 @@ class LastTokens:
         self.log_probabilities = torch.cat(own)[back]
         self._back = back
 
-    def moved(self, block: int, activations: Tensor) -> Tensor:
+    def moved(
+        self, block: int, activations: Tensor, edits: Mapping[Site, Edit] | None = None
+    ) -> Tensor:
         """Return log-probabilities ``(prompts, vocabulary)`` with other outputs of a block.
 
         Parameters
@@ -121,27 +123,29 @@ class LastTokens:
             Its number.
         activations
             What its output is for the last token of each prompt, ``(prompts, width)``.
+        edits
+            Of the last token, above that block.
         """
         found = []
+        with edit(self._model, edits or {}):
+            for batch in self._batches:
+                with self._from(block, activations, batch):
+                    found.append(self._predict(batch))
+        return torch.cat(found)[self._back]
+
+    def carried(self, block: int, activations: Tensor, later: int) -> Tensor:
+        """Return the outputs of a later block ``(prompts, width)`` with other outputs of a block."""
+        site = self._sites.residual(later)
+        found = []
         for batch in self._batches:
-            hidden = activations[batch.rows].unsqueeze(1).to(self.activations[block].dtype)
-            with self._from(block, hidden):
-                found.append(self._predict(batch))
+            with self._from(block, activations, batch), batch.ready() as arguments:
+                found.append(record(self._model, arguments, [site])[site][:, -1])
         return torch.cat(found)[self._back]
 
     def edited(self, edits: Mapping[Site, Edit]) -> Tensor:
         """Return log-probabilities ``(prompts, vocabulary)`` with edits of the last token."""
         with edit(self._model, edits):
             return torch.cat([self._predict(batch) for batch in self._batches])[self._back]
-
-    def recorded(self, edits: Mapping[Site, Edit], block: int) -> Tensor:
-        """Return the output of a block for the last token with edits below it, ``(prompts, width)``."""
-        site = self._sites.residual(block)
-        found = []
-        for batch in self._batches:
-            with torch.no_grad(), edit(self._model, edits), batch.ready() as arguments:
-                found.append(record(self._model, arguments, [site])[site][:, -1])
-        return torch.cat(found)[self._back]
 
     def step_seconds(self, repeats: int = 3) -> float:
         """Return the CPU seconds of one decoding step of one prompt, the least of some."""
@@ -158,8 +162,9 @@ class LastTokens:
             return self._model(**arguments).logits[:, -1].float().log_softmax(-1)
 
     @contextmanager
-    def _from(self, block: int, hidden: Tensor) -> Iterator[None]:
-        """Begin passes at the output of a block: those up to it do nothing."""
+    def _from(self, block: int, activations: Tensor, batch: _Batch) -> Iterator[None]:
+        """Begin a batch's passes at the output of a block: those up to it do nothing."""
+        hidden = activations[batch.rows].unsqueeze(1).to(self._model.dtype)
         skipped = self._blocks[: block + 1]
         try:
             for below in skipped:
@@ -186,27 +191,42 @@ class _Batch:
     def read(
         cls, language_model: LanguageModel, prompts: Sequence[Tensor], rows: list[int]
     ) -> _Batch:
-        """Run the model on all but the last token of each prompt."""
+        """Run the model on all but the last token of each prompt.
+
+        What all prompts begin with (a chat template's opening) is run once: it fills the first
+        columns, then comes the padding, then the rest of each prompt.
+        """
         longest = max(len(prompt) for prompt in prompts)
+        shared = _shared(prompts)
         ids = torch.zeros(len(prompts), longest, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for index, prompt in enumerate(prompts):
-            ids[index, longest - len(prompt) :] = prompt
-            mask[index, longest - len(prompt) :] = 1
+            ids[index, :shared], mask[index, :shared] = prompt[:shared], 1
+            start = longest - len(prompt) + shared
+            ids[index, start:], mask[index, start:] = prompt[shared:], 1
         ids, mask = ids.to(language_model.device), mask.to(language_model.device)
         position = (mask.cumsum(-1) - 1).clamp(min=0)
         model: Any = language_model.model
         # transformers renames the argument: what it is called is in the signature
         known = inspect.signature(model.forward).parameters
         keyword = "cache" if "cache" in known else "past_key_values"
-        with torch.no_grad():
-            cache = model(
-                input_ids=ids[:, :-1],
-                attention_mask=mask[:, :-1],
-                position_ids=position[:, :-1],
+
+        def run(rows: slice, start: int, stop: int, **before: Any) -> Any:
+            return model(
+                input_ids=ids[rows, start:stop],
+                attention_mask=mask[rows, :stop],
+                position_ids=position[rows, start:stop],
                 use_cache=True,
                 logits_to_keep=1,
+                **before,
             )[keyword]
+
+        with torch.no_grad():
+            cache = run(slice(0, 1 if shared else None), 0, shared or longest - 1)
+            if shared:
+                cache.batch_repeat_interleave(len(prompts))
+                if shared < longest - 1:
+                    cache = run(slice(None), shared, longest - 1, **{keyword: cache})
         return cls(rows, ids[:, -1:], mask, position[:, -1:], cache, keyword)
 
     def first(self) -> _Batch:
@@ -242,3 +262,11 @@ class _Batch:
 
 def _pass_through(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
     return hidden_states
+
+
+def _shared(prompts: Sequence[Tensor]) -> int:
+    """Return how many tokens all prompts begin with, their last ones apart."""
+    shortest = min(len(prompt) for prompt in prompts) - 1
+    table = torch.stack([prompt[:shortest] for prompt in prompts])
+    differs = (table != table[0]).any(dim=0)
+    return int(differs.nonzero()[0]) if bool(differs.any()) else shortest

@@ -15,13 +15,12 @@ from torch import Tensor
 from axonal.activations import Edit, Project, Site, edit
 from axonal.language.organisms import DeclineOdds
 from axonal.language.steering import NeutralTexts
-from axonal.language.steering.prompts import pad
-from axonal.language.steering.readouts import last_logits
 from axonal.studies.gaussian_transport_steering.comparison import (
     BASELINES,
     SUMMARIES,
     Bench,
     Case,
+    anew,
     summary,
     sweep,
 )
@@ -35,7 +34,10 @@ if TYPE_CHECKING:
     from axonal.studies.gaussian_transport_steering.study import Config
 
 EVERYWHERE = ("Gaussian 2", "pooled 2", "Linear-AcT", "directional ablation")
-"""Maps that are also tried at every block at once."""
+"""Maps that are also tried at every block at once, each block's fitted after those below it."""
+
+ALONE = "Gaussian 2, each by itself"
+"""The first of them with every block's map fitted as if it were the only one."""
 
 DOSED = (
     "Gaussian 2",
@@ -158,8 +160,10 @@ def _wider(bench: Bench, chooser: Chooser, best: Choice) -> xr.Dataset:
     at = groups.index("validation")
     first = min(range(len(others)), key=lambda i: (-pairs[i]["changed"][at], pairs[i]["odds"][at]))
     names, found, harm = [], [], []
-    for name in (n for n in EVERYWHERE if n in bench.names):
-        fitted = {b: bench.fit(chooser.method(name), b) for b in range(bench.depth)}
+    every = {n: bench.in_sequence(chooser.method(n)) for n in EVERYWHERE if n in bench.names}
+    alone = chooser.method(EVERYWHERE[0] if EVERYWHERE[0] in bench.names else best.name)
+    every[ALONE] = {b: bench.fit(alone, b) for b in range(bench.depth)}
+    for name, fitted in every.items():
         edits = {bench.sites.residual(b): one.edit() for b, one in fitted.items()}
         names.append(name)
         found.append(summary(bench.edited(edits), groups))
@@ -167,7 +171,10 @@ def _wider(bench: Bench, chooser: Chooser, best: Choice) -> xr.Dataset:
     block = chooser.best(["directional ablation"]).block
     edits = _every_write(bench, block)
     names.append("ablation of every write")
-    found.append(summary(bench.scores(_predictions(bench, edits)), groups))
+    rows = [row for prompts in bench.case.groups.values() for row in prompts]
+    with edit(bench.case.language_model.model, edits):
+        predicted = LastTokens(bench.case.language_model, rows, []).log_probabilities
+    found.append(summary(bench.scores(predicted), groups))
     harm.append(chooser.harm_of(edits))
     return xr.Dataset(
         {
@@ -192,8 +199,12 @@ def _doses(
         block = int(found["chosen_block"].sel({"map": name}))
         fitted = bench.fit(chooser.method(name), block)
         for j, strength in enumerate(strengths):
-            scores = bench.moved(fitted.set_params(strength=strength), block)
-            for n, values in summary(scores, groups).items():
+            if strength == 1.0:  # the sweep has it
+                scores = {n: found[n].sel({"map": name, "block": block}) for n in SUMMARIES}
+            else:
+                fitted = fitted.set_params(strength=strength)
+                scores = summary(bench.moved(fitted, block), groups)
+            for n, values in scores.items():
                 doses[n][i, j] = values
     return xr.Dataset(
         {f"dose_{n}": (("dosed", "strength", "group"), values) for n, values in doses.items()},
@@ -210,7 +221,7 @@ def _costs(bench: Bench, best: Choice, chooser: Chooser) -> xr.Dataset:
     on = one.edit()
     for _ in range(5):
         began = time.process_time()
-        bench.fit(chooser.method(best.name), best.block)
+        anew(chooser.method(best.name), bench.source[best.block], bench.target[best.block])
         fits.append(time.process_time() - began)
         began = time.process_time()
         for _ in range(20):
@@ -236,18 +247,6 @@ def _every_write(bench: Bench, block: int) -> dict[Site, Edit]:
         edits[bench.sites.attention(b)] = Project(direction, positions=slice(1, None))
         edits[bench.sites.mlp(b)] = Project(direction, positions=slice(1, None))
     return edits
-
-
-def _predictions(bench: Bench, edits: dict[Site, Edit], size: int = 24) -> Tensor:
-    """Log-probabilities after every held-out prompt, read anew under edits of any token."""
-    language_model = bench.case.language_model
-    rows = [row for prompts in bench.case.groups.values() for row in prompts]
-    found = []
-    for start in range(0, len(rows), size):
-        batch = pad(rows[start : start + size], language_model)
-        with edit(language_model.model, edits):
-            found.append(last_logits(language_model, batch).log_softmax(-1))
-    return torch.cat(found)
 
 
 def _answers(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from axonal.language.steering import DriftMonitor
 from axonal.statistics import auc
-from axonal.studies.gaussian_transport_steering.comparison import calm, summary
+from axonal.studies.gaussian_transport_steering.comparison import anew, calm, summary
 from axonal.studies.gaussian_transport_steering.last_token import LastTokens
 from axonal.studies.gaussian_transport_steering.model import Trial
 from axonal.transport import NoveltyDetector
@@ -38,11 +38,12 @@ def restore(trial: Trial, block: int) -> xr.Dataset:
         back = fitted.inverse_transform(fitted.transform(x))
     undone = bench.scores(bench.held_out.moved(best.block, back))
     gap = max(float(np.abs(undone[g]["odds"] - bench.before[g]["odds"]).max()) for g in groups)
-    edits = {bench.sites.residual(best.block): fitted.edit()}
-    moved = bench.read_source.recorded(edits, block)
     with calm():
-        repair = type(method)(**method.get_params()).fit(moved, bench.source[block])
-    repaired = bench.edited({**edits, bench.sites.residual(block): repair.edit()})
+        moved, held_out = (fitted.transform(rows) for rows in (bench.source[best.block], x))
+    carried = bench.read_source.carried(best.block, moved, block)
+    repair = anew(method, carried, bench.source[block])
+    edits = {bench.sites.residual(block): repair.edit()}
+    repaired = bench.scores(bench.held_out.moved(best.block, held_out, edits))
     return xr.Dataset(
         {
             "undone_odds_gap": gap,
@@ -65,10 +66,7 @@ def strengthen(trial: Trial, weaker: LanguageModel | None) -> xr.Dataset:
     bench, best = trial.bench, trial.best
     groups = list(bench.case.groups)
     method = trial.chooser.method(best.name)
-    with calm():
-        other_way = type(method)(**method.get_params()).fit(
-            bench.target[best.block], bench.source[best.block]
-        )
+    other_way = anew(method, bench.target[best.block], bench.source[best.block])
     found = {
         f"provoked_{n}": ("group", v)
         for n, v in summary(bench.moved(other_way, best.block), groups).items()
@@ -76,10 +74,7 @@ def strengthen(trial: Trial, weaker: LanguageModel | None) -> xr.Dataset:
     if weaker is not None:
         fit = LastTokens(weaker, [*bench.case.source], [best.block])
         held_out = LastTokens(weaker, [*bench.case.groups["source"]], [best.block])
-        with calm():
-            raised = type(method)(**method.get_params()).fit(
-                fit.activations[best.block], bench.source[best.block]
-            )
+        raised = anew(method, fit.activations[best.block], bench.source[best.block])
         moved = held_out.moved(best.block, raised.transform(held_out.activations[best.block]))
         for name, predicted in (("weak", held_out.log_probabilities), ("raised", moved)):
             odds = bench.case.readout(predicted).cpu().numpy()

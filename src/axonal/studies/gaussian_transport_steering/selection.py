@@ -11,6 +11,7 @@ import xarray as xr
 
 from axonal.activations import Edit, Site
 from axonal.language.steering import NeutralTexts
+from axonal.language.steering.prefix import Prefix
 from axonal.language.steering.where import Where
 from axonal.studies.gaussian_transport_steering.comparison import Bench, methods
 from axonal.transport import AffineTransport
@@ -65,6 +66,10 @@ class Chooser:
         self._cap, self._tries = cap, tries
         self._known = methods(bench.case.components)
         self._damage: dict[tuple[str, int], tuple[float, float]] = {}
+        # What flows through neutral texts below a map is computed once.
+        self._prefix = Prefix(
+            bench.case.language_model, [bench.sites.residual(b) for b in bench.case.blocks]
+        )
 
     def method(self, name: str) -> AffineTransport[Any]:
         """Return the unfitted map of that name."""
@@ -117,5 +122,6 @@ class Chooser:
         """Return perplexity ratio and KL on neutral texts under any edits."""
         if self._neutral is None:
             return np.nan, np.nan
-        found = self._neutral.damage(edits)
+        with self._prefix.starting_at(edits):
+            found = self._neutral.damage(edits)
         return found.perplexity_ratio, found.kl

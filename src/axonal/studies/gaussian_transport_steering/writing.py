@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from axonal.activations import edit
+from axonal.activations import Edit, Site, edit
 from axonal.language.steering.generation import continuation, written_mask
 from axonal.language.steering.prompts import pad
 from axonal.language.steering.where import Where
@@ -38,19 +38,21 @@ def written(trial: Trial, blocks: dict[str, int], prompts: int, tokens: int) -> 
     bench, chooser = trial.bench, trial.chooser
     language_model = bench.case.language_model
     rows = list(bench.case.groups["source"])[:prompts]
-    batch = pad(rows, language_model)
+    places = [None, *blocks.values()]
     where = Where(list(APPLY))
     method = chooser.method(trial.best.name)
     yes = torch.tensor(getattr(bench.case.readout, "yes", ()))
+    # All places in one batch, each map on its own rows: a decoding step costs the same for few.
+    edits: dict[Site, list[Edit]] = {}
+    for place, block in enumerate(places):
+        if block is not None:
+            own = list(range(place * len(rows), (place + 1) * len(rows)))
+            one = bench.fit(method, block).edit(positions=where, rows=own)
+            edits.setdefault(bench.sites.residual(block), []).append(one)
+    with edit(language_model.model, edits):
+        every = continuation(language_model, pad(rows * len(places), language_model), tokens)
     distinct, opening, texts = [], [], []
-    for block in (None, *blocks.values()):
-        edits = (
-            {}
-            if block is None
-            else {bench.sites.residual(block): bench.fit(method, block).edit(positions=where)}
-        )
-        with edit(language_model.model, edits):
-            ids = continuation(language_model, batch, tokens)
+    for ids in every.split(len(rows)):
         real = written_mask(language_model, ids)
         shares = [
             len(set(row[keep].tolist())) / max(1, int(keep.sum()))
