@@ -25,7 +25,7 @@ class Config(StudyConfig):
     )
     ring_trajectories: PositiveInt = Field(2000, description="simulated trajectories of the ring")
     ring_snapshots: PositiveInt = Field(20, description="states kept of each")
-    ring_steps: PositiveInt = Field(700, description="training steps of a score of the ring")
+    ring_steps: PositiveInt = Field(500, description="training steps of a score of the ring")
     ring_batch: PositiveInt = Field(512, description="states in a training step")
     ring_width: PositiveInt = Field(64, description="width of the network's three hidden layers")
     # C: particles in a trap

@@ -109,13 +109,15 @@ def draw_fields(exact: GridDensity, learned: xr.Dataset) -> Figure:
         else:
             top = float(abs(maps[0]).quantile(0.95))
             settings = {"cmap": "RdBu_r", "vmin": -top, "vmax": top}
-        for row, (field, source) in enumerate(zip(maps, ("exact", "learned"), strict=True)):
-            axes = panels[row, column]
-            drawn = axes.pcolormesh(
+        drawn = [
+            axes.pcolormesh(
                 field.x, field.g, field.T, shading="nearest", rasterized=True, **settings
             )
+            for axes, field in zip(panels[:, column], maps, strict=True)
+        ]
+        for axes, source in zip(panels[:, column], ("exact", "learned"), strict=True):
             axes.set_title(f"{title}, {source}", fontsize=10)
-        bar = figure.colorbar(drawn, ax=panels[:, column], orientation="horizontal", aspect=30)
+        bar = figure.colorbar(drawn[0], ax=panels[:, column], orientation="horizontal", aspect=30)
         bar.set_label("k_B over time", fontsize=9)
     for axes in panels[:, 0]:
         axes.set_ylabel("activity g")

@@ -78,7 +78,7 @@ def learned_ratio(
         loss="implicit" if noise is None else "denoising",
         noise=noise,
         steps=steps,
-        batch=min(1024, samples),
+        batch=256 if case == "mlp" else 1024,
         lr=1e-2 if case == "mlp" else 3e-2,
         decay=0.98,
         seed=seed,

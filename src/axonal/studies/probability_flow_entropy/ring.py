@@ -132,7 +132,7 @@ def learned_ring(
 ) -> dict[str, float]:
     """Return how a learned score of the ring compares with the exact density."""
     system = SwimmerRing()
-    exact = system.density(tuple(cells))
+    exact = system.density((int(cells[0]), int(cells[1])))
     score, states = learn(system, int(rng.integers(2**31)), stationarity=CASES[case], **settings)
     held = states[: len(states) // 2][:20_000]  # without the images
     found = system.process().entropy_production(score, held)
