@@ -27,7 +27,10 @@ study = Study(
     config=Config,
     presets={"smoke": SMOKE, "laptop": {}, "full": FULL},
     claims=CLAIMS,
-    scale=lambda config: f"{config.seeds} seeds, ring of {config.ring_steps} training steps",
+    scale=lambda config: (
+        f"a ring of two swimmers, {config.trap_particles} trapped and {config.mips_particles} "
+        "phase-separating particles"
+    ),
     minutes={"smoke": 0.1, "laptop": 8},
     data="Simulated: active Ornstein-Uhlenbeck particles with the paper's parameters, except where "
     "the report says so.",
