@@ -199,7 +199,7 @@ def grids(tasks: Sequence[xr.Dataset]) -> Figure:
 
 def one_head(block: xr.Dataset) -> Figure:
     """Units of one head alone, together, and the whole head."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.3), width_ratios=(1.2, 1))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.3), width_ratios=(1.1, 1))
     best = 100 * np.sort(block["sweep"].max("gain").to_numpy())[::-1]
     worst = 100 * np.sort(block["sweep"].min("gain").to_numpy())[::-1]
     places = np.arange(1, len(best) + 1)
@@ -207,6 +207,7 @@ def one_head(block: xr.Dataset) -> Figure:
     left.plot(places, worst, ".", color=PALETTE[1], label="worse gain")
     left.axhline(100 * block.attrs["base_accuracy"], color="#888888", linewidth=1, linestyle="--")
     left.set(xlabel="units of the head, sorted", ylabel="validation accuracy, %")
+    left.set_xlim(0, len(best) + 1)
     left.set_title(f"layer {block.attrs['layer']}, head {block.attrs['head']}")
     left.legend()
     names = [str(w) for w in block["way"].to_numpy()][::-1]

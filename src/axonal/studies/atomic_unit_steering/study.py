@@ -85,7 +85,7 @@ class Config(StudyConfig):
     law_units: int = Field(3, ge=2, description="units a group")
     law_prompts: PositiveInt = Field(2, description="prompts that token laws are averaged over")
     organism_units: int = Field(1000, ge=20, description="units a layer of the planted organism")
-    cost_rounds: PositiveInt = Field(3, description="timed calls of which the quickest counts")
+    cost_rounds: PositiveInt = Field(6, description="timed calls of which the quickest counts")
 
 
 study = Study(
