@@ -32,7 +32,7 @@ def fit(adata, **options) -> ConditionalMongeMap:
 
 
 def test_missing_control_names_what_there_is():
-    with pytest.raises(InputError, match=r"No cell is labelled 'controls'.*control"):
+    with pytest.raises(InputError, match=r"control: no cell is labelled 'controls'.*control"):
         fit(drug_screen(), control="controls")
 
 
@@ -230,3 +230,74 @@ def test_more_processes_than_conditions_a_step_are_refused(monkeypatch):
         InputError, match="conditions_per_step=1 cannot be shared among 2 processes"
     ):
         fit(drug_screen())
+
+
+def test_a_matrix_is_no_anndata():
+    adata = drug_screen()
+    model = fit(adata)
+    for call in (lambda: fit(adata.X), lambda: model.predict(adata.X, "a", dose=1.0)):
+        with pytest.raises(InputError, match=r"adata: expected an AnnData, got ndarray"):
+            call()
+
+
+def test_genes_of_one_name_are_named():
+    adata = drug_screen()
+    model = fit(adata)
+    adata.var_names = ["gene0", "gene1", "gene1", "gene3"]
+    for call in (lambda: fit(adata), lambda: model.predict(adata, "a", dose=1.0)):
+        with pytest.raises(InputError, match=r"1 names stand for several features: gene1\."):
+            call()
+
+
+def test_counts_brought_to_a_map_of_logarithms_are_warned_of_and_the_other_way():
+    adata, counts = drug_screen(), drug_screen()
+    counts.X = np.random.default_rng(0).poisson(40, counts.shape).astype(np.float32)
+    model = fit(adata)
+    with pytest.warns(UserWarning, match="looks like raw counts, and the map was fitted on log"):
+        model.predict(counts, "a", dose=1.0)
+    with pytest.warns(UserWarning, match="raw counts"):
+        other = fit(counts)
+    with pytest.warns(UserWarning, match="looks like logarithms, and the map was fitted on raw"):
+        other.predict(adata, "a", dose=1.0)
+
+
+def test_doses_beyond_the_trained_ones_are_warned_of():
+    adata = drug_screen(doses=(1.0, 10.0))
+    model = fit(adata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*outside")
+        model.predict(adata, "a", dose=3.0)
+    for dose in (0.1, 1000.0):
+        with pytest.warns(
+            UserWarning, match=rf"dose {dose:g} is outside of the training's 1 to 10"
+        ):
+            model.predict(adata, "a", dose=dose)
+
+
+def test_every_drug_without_a_row_is_listed():
+    rows = pd.DataFrame({"x": [0.0], "y": [1.0]}, index=["a"])
+    with pytest.raises(InputError, match=r"no row for 2 of 3 drugs: b, c\. It has a row for a"):
+        fit(drug_screen(), context=rows)
+
+
+def test_a_map_never_replaces_another_kind_of_folder(tmp_path):
+    model = fit(drug_screen())
+    (tmp_path / "card.json").write_text("{}")
+    with pytest.raises(InputError, match="holds no conditional Monge map: choose another folder"):
+        model.save(tmp_path)
+    assert (tmp_path / "card.json").read_text() == "{}"
+    model.save(tmp_path / "map")
+    model.save(tmp_path / "map")  # its own kind is replaced
+
+
+def test_components_of_genes_that_never_vary_are_the_leading_ones():
+    rng = np.random.default_rng(0)
+    for cells in (12, 200):
+        values = np.zeros((cells, 60), np.float32)
+        values[:, :5] = rng.normal(size=(cells, 5)) * [5, 4, 3, 2, 1]
+        space = PrincipalComponents(3)
+        space.fit(values)
+        centred = values - values.mean(0)
+        kept = np.square(centred @ space.axes_).sum()
+        assert kept == pytest.approx(np.square(np.linalg.svd(centred)[1][:3]).sum(), rel=1e-5)
+        np.testing.assert_allclose(space.axes_.T @ space.axes_, np.eye(3), atol=1e-5)

@@ -357,3 +357,30 @@ def test_the_command_says_in_a_sentence_what_is_wrong(library, tmp_path, run):
 
 def test_objective_is_the_papers_by_default():
     assert Objective() == Objective(0.05, 1.0, 5.0, 1.0, 1.0, 0.1)
+
+
+def test_a_close_match_is_not_told_apart_where_an_active_and_its_decoys_share_a_fold():
+    from axonal.molecules import property_auroc
+
+    rng = np.random.default_rng(5)
+    actives = rng.standard_normal((60, 6)) * 20
+    of = np.repeat(np.arange(60), 20)
+    decoys = actives[of] + 0.01 * rng.standard_normal((1200, 6))
+    assert property_auroc(actives, decoys) < 0.3  # its own decoys surround each active
+    assert property_auroc(actives, decoys, of=of) == pytest.approx(0.5, abs=0.12)
+    decoys[:, 0] += 300
+    assert property_auroc(actives, decoys, of=of) > 0.95
+
+
+def test_charges_of_protonation_go_and_others_stay():
+    from axonal.molecules import neutral
+
+    for given, expected in (
+        ("C[NH2+]C", "CNC"),
+        ("CC(=O)[O-]", "CC(=O)O"),
+        ("C[N+](C)(C)C", "C[N+](C)(C)C"),
+        ("O=[N+]([O-])c1ccccc1", "O=[N+]([O-])c1ccccc1"),
+    ):
+        assert Chem.MolToSmiles(neutral(Chem.MolFromSmiles(given))) == expected
+    same = Chem.MolFromSmiles("CCO")
+    assert neutral(same) is same

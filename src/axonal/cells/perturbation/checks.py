@@ -10,7 +10,7 @@ import numpy as np
 
 from axonal.cells.perturbation.encoding import Encoding
 from axonal.cells.perturbation.objective import MongeObjective
-from axonal.cells.perturbation.screen import Screen, Treatment
+from axonal.cells.perturbation.screen import Screen, Treatment, looks_like_counts
 from axonal.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -59,6 +59,32 @@ def warn_of_skipped(encoding: Encoding, treatments: Sequence[Treatment]) -> None
             "are described by their other drugs.",
             stacklevel=3,  # who called fit or predict
         )
+
+
+def warn_of_extrapolation(trained: Sequence[Treatment], asked: Treatment) -> None:
+    """Warn of a dose or time beyond all those of the training, where the network is free."""
+    for name in ("dose", "time"):
+        value = getattr(asked, name)
+        known = [v for one in trained if (v := getattr(one, name)) is not None]
+        if value is None or not known or min(known) <= value <= max(known):
+            continue
+        warnings.warn(
+            f"{name} {value:g} is outside of the training's {min(known):g} to {max(known):g}: what the "
+            "map says there is not constrained by data.",
+            stacklevel=3,  # who called predict
+        )
+
+
+def warn_of_other_scale(cells: np.ndarray, trained_on_counts: bool) -> None:
+    """Warn where cells are counts and those of the training were logarithms, or the other way."""
+    if len(cells) == 0 or looks_like_counts(cells) == trained_on_counts:
+        return
+    here, there = ("raw counts", "logarithms")[:: -1 if trained_on_counts else 1]
+    warnings.warn(
+        f"adata.X looks like {here}, and the map was fitted on {there}: bring both to one scale "
+        "(scanpy: sc.pp.normalize_total, then sc.pp.log1p).",
+        stacklevel=4,  # who called predict
+    )
 
 
 def require_share(conditions: int) -> None:

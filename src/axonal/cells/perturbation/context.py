@@ -110,8 +110,8 @@ class DrugContext:
         if key is None:
             at = "" if dose is None else f" at dose {dose:g}"
             raise InputError(
-                f"The context has no row for {drug!r}{at}: {nearest(drug, map(str, self.table.index))} "
-                f"If it is new, {_UNKNOWN[self.source]}."
+                f"context: no row for {drug!r}{at} (if it is new, {_UNKNOWN[self.source]}): "
+                f"{nearest(drug, map(str, self.table.index))}"
             )
         return self.table.loc[key].to_numpy(dtype=float)
 

@@ -73,10 +73,19 @@ class Encoding:
                 f"The screen has {len(drugs)} drugs ({', '.join(drugs[:3])} ...) and nothing tells "
                 "them apart: pass context=molecule_descriptors(...), a table, or 'learned'."
             )
+        made = None if context is None else DrugContext.of(context, drugs)
+        if made is not None and made.source != "effect":  # those may lack drugs of combinations
+            lacking = sorted({d for t in treatments for d in t.drugs if not made.has(d, t.dose)})
+            if len(lacking) > 1:
+                raise InputError(
+                    f"context: no row for {len(lacking)} of {len(drugs)} drugs: "
+                    f"{', '.join(lacking[:5])}{' ...' * (len(lacking) > 5)}. It has a row for "
+                    f"{', '.join(map(str, made.table.index[:5]))}{' ...' * (len(made.table) > 5)}."
+                )
         doses = [abs(t.dose) for t in treatments if t.dose is not None]
         times = [abs(t.time) for t in treatments if t.time is not None]
         return cls(
-            None if context is None else DrugContext.of(context, drugs),
+            made,
             dose=dose,
             time=time,
             dose_unit=max(doses, default=1.0) or 1.0,

@@ -24,6 +24,8 @@ from axonal.cells.perturbation import saving
 from axonal.cells.perturbation.checks import (
     check_settings,
     training_cells,
+    warn_of_extrapolation,
+    warn_of_other_scale,
     warn_of_skipped,
 )
 from axonal.cells.perturbation.context import DrugContext
@@ -37,7 +39,9 @@ from axonal.cells.perturbation.screen import (
     Screen,
     Treatment,
     dense,
+    feature_names,
     finite,
+    looks_like_counts,
     warn_of_counts,
 )
 from axonal.cells.perturbation.spaces import space_of
@@ -173,6 +177,7 @@ class ConditionalMongeMap:
         folder, checkpoint_every, accelerator, progress
             See :func:`axonal.training.train`; what is found in the folder is continued.
         """
+        features = feature_names(adata)
         screen = Screen.of(
             adata,
             perturbation_key=perturbation_key,
@@ -192,7 +197,7 @@ class ConditionalMongeMap:
             )
         cells = dense(adata)
         warn_of_counts(cells)
-        self.features_ = tuple(map(str, adata.var_names))
+        self.features_ = features
         self.space_ = space_of(representation, adata)
         rows = np.concatenate([screen.control, *screen.treated.values()])
         place = None if folder is None else Path(folder)
@@ -219,6 +224,7 @@ class ConditionalMongeMap:
             "time_key": time_key,
             "separator": separator,
             "seed": seed,
+            "counts": looks_like_counts(cells),
         }
         train_network(
             self,
@@ -267,12 +273,15 @@ class ConditionalMongeMap:
         treatment = Treatment(drugs, dose, time)
         warn_of_skipped(self.encoding_, [treatment])
         coordinates = self.transport(self.encode(adata), treatment, context=context)
+        warn_of_extrapolation(self.treatments_, treatment)
         return as_treated(self, adata, treatment, coordinates)
 
     def encode(self, adata: AnnData) -> np.ndarray:
         """Return the latent coordinates of cells ``(cells, width)``."""
         self._require_fitted()
-        return self.space_.encode(aligned(adata, self.features_))
+        cells = aligned(adata, self.features_)
+        warn_of_other_scale(cells, bool(self.fit_.get("counts", False)))
+        return self.space_.encode(cells)
 
     @torch.no_grad()
     def transport(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from axonal.cells.perturbation.screen import Treatment, dense, plain
+from axonal.cells.perturbation.screen import Treatment, dense, feature_names, plain
 from axonal.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def aligned(adata: AnnData, features: Sequence[str]) -> np.ndarray:
 
     Features that are missing are named; others that cells have are passed over.
     """
-    names = set(map(str, adata.var_names))
+    names = set(feature_names(adata))
     missing = [name for name in features if name not in names]
     if missing:
         shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")

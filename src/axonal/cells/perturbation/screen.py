@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,7 @@ class Screen:
         fewest
             Cells that a treatment needs.
         """
+        require_anndata(adata)
         drug: Any = _column(adata, perturbation_key, "perturbation_key").astype(str)
         numbers = {
             name: _numbers(adata, key, name)
@@ -104,8 +106,8 @@ class Screen:
         is_control = (drug == control).to_numpy()
         if not is_control.any():
             raise InputError(
-                f"No cell is labelled {control!r} in obs[{perturbation_key!r}]: "
-                f"{nearest(control, drug.unique())} Pass control=."
+                f"control: no cell is labelled {control!r} in obs[{perturbation_key!r}]: "
+                f"{nearest(control, drug.unique())}"
             )
         _check_names(drug[~is_control].unique())
         _check_doses(drug, is_control, numbers.get("dose"), log_dose)
@@ -142,8 +144,31 @@ class Screen:
         return Screen(self.control[~rows[self.control]], {t: r for t, r in left.items() if len(r)})
 
 
+def require_anndata(adata: Any) -> None:
+    """Refuse what is no AnnData, such as a bare matrix."""
+    if not all(hasattr(adata, name) for name in ("obs", "var_names", "X")):
+        raise InputError(
+            f"adata: expected an AnnData, got {type(adata).__name__}; a matrix becomes one by "
+            "anndata.AnnData(X, obs=..., var=...)."
+        )
+
+
+def feature_names(adata: AnnData) -> tuple[str, ...]:
+    """Return the names of the features, each of which is there once."""
+    require_anndata(adata)
+    names = tuple(map(str, adata.var_names))
+    if len(set(names)) < len(names):
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(
+            f"adata.var_names: {len(twice)} names stand for several features: {', '.join(twice[:5])}. "
+            "Sum these, keep one of each, or call adata.var_names_make_unique()."
+        )
+    return names
+
+
 def dense(adata: AnnData) -> np.ndarray:
     """Return X as a dense array of finite numbers ``(cells, features)``."""
+    require_anndata(adata)
     if adata.X is None:
         raise InputError("adata.X is empty: the cells have no measured features.")
     X: Any = adata.X
@@ -183,9 +208,16 @@ def finite(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
+def looks_like_counts(values: np.ndarray) -> bool:
+    """Whether the values are whole numbers as large as logarithms never are."""
+    return bool(
+        values.size and values.max() > 50 and (values >= 0).all() and (values % 1 == 0).all()
+    )
+
+
 def warn_of_counts(values: np.ndarray) -> None:
     """Warn where the values look like raw counts rather than logarithms."""
-    if values.size and values.max() > 50 and (values >= 0).all() and (values % 1 == 0).all():
+    if looks_like_counts(values):
         warnings.warn(
             f"adata.X holds whole numbers up to {values.max():g}: raw counts? The method expects "
             "normalised, log-transformed data (scanpy: sc.pp.normalize_total, then sc.pp.log1p).",
