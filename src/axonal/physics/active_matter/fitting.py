@@ -1,4 +1,4 @@
-"""Train a network for a score: RAdam, clipped, along a cosine, its weights averaged.
+"""Train a network for a score: Adam, clipped, along a cosine with a rise, its weights averaged.
 
 The training is :func:`axonal.training.train`; what it adds is the exponential average of the weights
 (Boffi & Vanden-Eijnden 2024 evaluate with one), kept in the model so that a training that goes on
@@ -76,7 +76,7 @@ def fit(
     network, loss, batches
         ``loss(network, batches(step))`` is minimised.
     steps, lr, clip
-        Updates, RAdam's rate at the height of its cosine, and the largest norm of a gradient.
+        Updates, Adam's rate at the height of its cosine, and the largest norm of a gradient.
     seed
         Of everything random in a step.
     decay
@@ -113,7 +113,7 @@ def fit(
         followed,
         batches,
         steps=steps,
-        optimizer=lambda parameters: torch.optim.RAdam(parameters, lr=lr),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.99)),
         schedule=cosine(steps, rise=min(steps // 10, 1000)),
         clip=clip,
         observers=observers,

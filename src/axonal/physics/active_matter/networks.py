@@ -150,7 +150,7 @@ class PeriodicMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.periods, self.odd = tuple(periods), odd
-        self.register_buffer("frequencies", 2 * math.pi * 2.0 ** torch.arange(4), persistent=False)
+        self.register_buffer("frequencies", 2.0 ** torch.arange(4), persistent=False)
         inputs = sum(1 if period is None else 8 for period in self.periods)
         # A network of its own for each component, as the paper has for x and g.
         self.networks = nn.ModuleList(mlp(inputs, [width] * hidden, 1) for _ in self.periods)
@@ -167,7 +167,7 @@ class PeriodicMLP(nn.Module):
             if period is None:
                 seen.append(here)
             else:
-                angle = here / period * self.frequencies.to(z)
+                angle = 2 * math.pi * (here / period) * self.frequencies.to(z)
                 seen += [angle.sin(), angle.cos()]
         features = torch.cat(seen, dim=1)
         return torch.cat([network(features) for network in self.networks], dim=1)

@@ -279,6 +279,8 @@ class ScoreModel:
             "progress": progress,
         }
         score_training.check(self, loss, stationarity, noise, noise_on)
+        if noise is not None:
+            score_training.warn_if_coarse(self.system, states, noise)
         if self.is_local:
             return score_training.fit_local(self, states, noise, noise_on, batch or 512, options)
         return score_training.fit_all(self, states, noise, stationarity, batch or 16, options)

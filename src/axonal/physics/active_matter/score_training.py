@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from axonal.transport.score import Field
 
 if TYPE_CHECKING:
     from axonal.physics.active_matter.score import ScoreModel
+    from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
 
 _CHUNK = 2**13  # particles whose shift is taken at a time
 _FEW = 8  # coordinates of which the divergence is exact
@@ -48,6 +50,21 @@ def check(
         raise InputError(
             "The stationarity term needs the divergence over all variables, which a local score of "
             "the activities has not: take stationarity=0."
+        )
+
+
+def warn_if_coarse(system: ActiveOrnsteinUhlenbeck, states: xr.DataArray, noise: float) -> None:
+    """Warn of a noise that is wider than the density, where the density's width is known."""
+    if system.diffusion > 0:
+        return
+    axes = states.sizes["axis"]
+    square = axes + system.exact_g_part(states).rate / system.persistence_rate
+    width = math.sqrt(axes / max(square, 1e-12))
+    if noise > width / 2:
+        warnings.warn(
+            f"A noise of {noise:g} smooths a density whose activities have a typical width of "
+            f"{width:.2g}: the score that is learned is of something flatter. Take {width / 5:.1g}.",
+            stacklevel=3,
         )
 
 
