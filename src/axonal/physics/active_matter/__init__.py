@@ -14,6 +14,12 @@ from axonal.physics.active_matter.field_score import FieldScore
 from axonal.physics.active_matter.fields import along_radius, centred, circular_mean, on_grid
 from axonal.physics.active_matter.fokker_planck import GridDensity, fokker_planck_2d
 from axonal.physics.active_matter.harmonic import harmonic_production, harmonic_swimmers
+from axonal.physics.active_matter.neep import (
+    PairEstimate,
+    irreversibility,
+    pairs_of,
+    production_from_pairs,
+)
 from axonal.physics.active_matter.neighbours import nearest
 from axonal.physics.active_matter.reading import read_states
 from axonal.physics.active_matter.references import Reference
@@ -32,6 +38,7 @@ __all__ = [
     "FieldScore",
     "GridDensity",
     "Measures",
+    "PairEstimate",
     "Reference",
     "ScoreModel",
     "Surroundings",
@@ -45,6 +52,7 @@ __all__ = [
     "fokker_planck_2d",
     "harmonic_production",
     "harmonic_swimmers",
+    "irreversibility",
     "measures",
     "measures_of",
     "mirrored",
@@ -52,6 +60,8 @@ __all__ = [
     "neighbours_within",
     "observables",
     "on_grid",
+    "pairs_of",
+    "production_from_pairs",
     "read_states",
     "regions",
     "score_of_springs",

@@ -9,7 +9,13 @@ import torch
 import xarray as xr
 
 from axonal.lab import Session
-from axonal.physics.active_matter import FieldScore, harmonic_swimmers
+from axonal.physics.active_matter import (
+    FieldScore,
+    harmonic_swimmers,
+    irreversibility,
+    pairs_of,
+    production_from_pairs,
+)
 from axonal.studies.probability_flow_entropy import figures_exact as figures
 from axonal.transport import LinearDiffusion
 
@@ -18,12 +24,14 @@ if TYPE_CHECKING:
 
 #: A coordinate of a swimmer in a trap, and two joined by a spring (2.7777... k_B over time).
 PARAMETERS = {"speed": 1.0, "persistence_rate": 0.7, "diffusion": 0.3, "trap": 0.5}
+#: Between the states of a pair, for the estimator from pairs alone: a twentieth of the fastest time.
+INTERVAL = 0.05
 CHAINS = {"one": {"particles": 1}, "two": {"particles": 2, "coupling": 0.8}}
 
 
 def harmonic(config: Config, session: Session) -> None:
-    """Learn linear scores by both losses, and an MLP, and compare with the closed forms."""
-    cases = ["implicit", "mlp", *(f"noise {noise:g}" for noise in config.chain_noises)]
+    """Learn linear scores by both losses, an MLP, and from pairs alone; compare with closed forms."""
+    cases = ["implicit", "mlp", "pairs", *(f"noise {noise:g}" for noise in config.chain_noises)]
     swept = session.sweep(
         "harmonic",
         learned_ratio,
@@ -36,7 +44,10 @@ def harmonic(config: Config, session: Session) -> None:
         found = swept.ratio.sel(chain=name)
         session.measure(f"chain_{name}_production_ratio", found.sel(case="implicit").values)
         session.measure(f"chain_{name}_production_ratio_mlp", found.sel(case="mlp").values)
-        noisy = found.sel(case=cases[2:]).transpose("repeat", "case").values
+        session.measure(f"chain_{name}_production_ratio_pairs", found.sel(case="pairs").values)
+        best = irreversibility(chain_of(name), INTERVAL) / chain_of(name).entropy_production
+        session.measure(f"chain_{name}_best_of_pairs", best, exact=True)
+        noisy = found.sel(case=cases[3:]).transpose("repeat", "case").values
         expected = [smoothed_ratio(chain_of(name), noise) for noise in config.chain_noises]
         session.measure(
             f"chain_{name}_denoising_ratio",
@@ -66,7 +77,12 @@ def learned_ratio(
     """Return the entropy production of a learned score over the exact one."""
     seed = int(rng.integers(2**31))
     system = chain_of(chain)
-    z = system.sample(samples, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    if case == "pairs":
+        pairs = pairs_of(system, samples, INTERVAL, generator)
+        found = production_from_pairs(*pairs, INTERVAL, steps=steps, seed=seed)
+        return {"ratio": found.rate / system.entropy_production}
+    z = system.sample(samples, generator)
     process = system.process()
     if case == "mlp":
         score = FieldScore.mlp(process, odd=True, width=32, hidden=2, seed=seed)
