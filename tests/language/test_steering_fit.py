@@ -75,6 +75,51 @@ def test_the_second_layer_is_fitted_with_the_first_one_in_force() -> None:
                                                   apply="last").maps[first].bias)  # fmt: skip # pyright: ignore
 
 
+@pytest.mark.parametrize("family_name", FAMILIES)
+def test_layers_in_sequence_cost_one_pass_and_give_the_maps_of_whole_passes(
+    family_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(family_name)
+    named = Sites.of(model.model)
+    runs = dict.fromkeys(range(named.blocks), 0)
+    inside = {
+        i: model.model.get_submodule(named.residual(i).path).register_forward_pre_hook(
+            lambda block, *_, i=i: runs.update(
+                {i: runs[i] + ("_axonal_forward" not in vars(block))}
+            )
+        )
+        for i in runs
+    }
+    layers, options = list(runs), {"map": "mean shift", "apply": "all", "batch_size": 50}
+    relayed = fit(model, NEGATIVE, POSITIVE, layers, **options)
+    assert set(runs.values()) == {2}  # one pass of the target, one of the source
+    for handle in inside.values():
+        handle.remove()
+    monkeypatch.setattr("axonal.language.steering.relay.Relay.towards", lambda *a: list(a[2]))
+    whole = fit(model, NEGATIVE, POSITIVE, layers, **options)
+    for site in relayed.sites:
+        a, b = (s.maps[site].dense()[1] for s in (relayed, whole))
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+def test_layers_out_of_order_and_a_small_memory_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    options = {"map": "mean shift", "apply": "last", "batch_size": 3}
+    forth = fit(model, NEGATIVE, POSITIVE, [0, 1, 2], **options)
+    monkeypatch.setattr("axonal.language.steering.relay.Relay._keeps", lambda *_: False)
+    for layers in ([0, 1, 2], [1, 0, 2]):
+        again = fit(model, NEGATIVE, POSITIVE, layers, **options)
+        with again.on(model):
+            moved = collect(model, NEGATIVE, again.sites)
+        reached = collect(model, POSITIVE, again.sites)
+        site = again.sites[-1]
+        torch.testing.assert_close(moved[site].mean(0), reached[site].mean(0), atol=2e-5, rtol=1e-4)
+        if layers == [0, 1, 2]:
+            for site in forth.sites:
+                a, b = (s.maps[site].dense()[1] for s in (forth, again))
+                torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
+
+
 def test_any_site_may_be_steered() -> None:
     model = tiny()
     site = Sites.of(model.model).neurons(1)

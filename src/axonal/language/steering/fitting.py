@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from axonal.errors import InputError, nearest
 from axonal.language.steering.collecting import stream
 from axonal.language.steering.origin import Origin
 from axonal.language.steering.prompts import Prompt, Prompts
+from axonal.language.steering.relay import Relay
 from axonal.language.steering.steering_map import SteeringMap
 from axonal.language.steering.streaming import RunningRows, moments_suffice
 from axonal.transport import AffineTransport, GaussianTransport, family
@@ -37,7 +37,7 @@ def fit(
     """Fit a map at each layer that makes the source prompts' activations look like the target's.
 
     Each layer is fitted with the maps before it in force on the source, so that together they do
-    not go too far. Where the map depends on means and covariances only, many rows are reduced to
+    not go too far; layers in ascending order cost one pass in all, however many they are. Where the map depends on means and covariances only, many rows are reduced to
     these batch by batch, so that every token of a corpus can be fitted on.
 
     Parameters
@@ -79,20 +79,23 @@ def fit(
     reached = rows(target, sites)
     maps: dict[Site, Map] = {}
     report: dict[str, Mapping[str, Any]] = {}
-    for site in sites:
-        before = SteeringMap(maps, origin, apply).edits() if maps else {}
-        active = edit(language_model.model, before) if maps else contextlib.nullcontext()
-        with active:
-            moved = rows(source, [site])[site]
-        # Both as moments or neither, so that both populations count alike.
-        few = moved.compressed or reached[site].compressed
-        x, y = moved.rows(moments=few), reached[site].rows(moments=few)
-        maps[site], found = learn(estimator, x, y, site)
-        report[str(site)] = {
-            **found,
-            "n_source": moved.samples,
-            "n_target": reached[site].samples,
-        }
+    with Relay(language_model, sites) as relay:
+        for site in sites:
+            below = relay.towards(site, list(maps))
+            before = (
+                SteeringMap({s: maps[s] for s in below}, origin, apply).edits() if below else {}
+            )
+            with edit(language_model.model, before):
+                moved = rows(source, [site])[site]
+            # Both as moments or neither, so that both populations count alike.
+            few = moved.compressed or reached[site].compressed
+            x, y = moved.rows(moments=few), reached[site].rows(moments=few)
+            maps[site], found = learn(estimator, x, y, site)
+            report[str(site)] = {
+                **found,
+                "n_source": moved.samples,
+                "n_target": reached[site].samples,
+            }
     return SteeringMap(maps, origin, apply, estimator.strength, report)
 
 

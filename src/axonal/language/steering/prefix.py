@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -60,7 +60,7 @@ class Prefix:
         self._handles: list[RemovableHandle] = []
         self.reused = 0
 
-    def starting_at(self, sites: Iterable[Site]) -> Prefix:
+    def starting_at(self, sites: Iterable[Site]) -> Self:
         """Say where the edits of the next passes are; without any, passes run whole."""
         blocks = [self._outputs.get(site) for site in sites]
         lowest = min((b for b in blocks if b is not None), default=None)
@@ -68,7 +68,7 @@ class Prefix:
         self._start = None if whole else lowest
         return self
 
-    def __enter__(self) -> Prefix:
+    def __enter__(self) -> Self:
         # The hook on the model comes first, so that it sees the arguments before any edit does.
         self._handles.append(
             self._model.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
@@ -114,9 +114,7 @@ class Prefix:
 
     def _remember(self, block: int) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            # What flows above an edited block is edited: it is not the model's own.
-            own = self._start is None or block <= self._start
-            if self._key is None or not own or not isinstance(output, Tensor):
+            if self._key is None or not isinstance(output, Tensor) or not self._keeps(block):
                 return
             if (self._key, block) in self._memory or output.requires_grad:
                 return
@@ -126,6 +124,10 @@ class Prefix:
                 self._memory[self._key, block] = output.clone()  # later modules may work in place
 
         return hook
+
+    def _keeps(self, block: int) -> bool:
+        """Whether a block's output is remembered: above an edited block it is not the model's own."""
+        return self._start is None or block <= self._start
 
 
 def _replace(block: nn.Module, forward: Any) -> None:
