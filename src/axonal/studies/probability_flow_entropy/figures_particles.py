@@ -59,12 +59,13 @@ def draw_radial(fields: xr.Dataset) -> Figure:
 def draw_snapshots(found: xr.Dataset) -> Figure:
     """Draw the particles by region, by total and by system entropy production."""
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     figure, panels = plt.subplots(3, 1, figsize=(4.2, 11.0))
     colours = [_COLOURS[str(name)] for name in found["at"].values]
     _discs(panels[0], found.place.values, colours=colours)
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="", color=colour, label=name)
+        Line2D([], [], marker="o", linestyle="", color=colour, label=name)
         for name, colour in _COLOURS.items()
     ]
     panels[0].legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
@@ -140,7 +141,7 @@ def _discs(
     values: np.ndarray | None = None,
     low: float | None = None,
     high: float | None = None,
-    colormap: str | None = None,
+    colormap: str = "viridis",
     *,
     colours: list[str] | None = None,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,7 +140,7 @@ def learned_trap(
     from axonal.physics.active_matter import measures_of
 
     seed = int(rng.integers(2**31))
-    every = load_dataset(states)[_name(speed)]
+    every = load_dataset(Path(states))[_name(speed)]
     system = system_of(every)
     held, learn_from = every[:held_out], every[held_out:]
     score = ScoreModel.transformer(
@@ -147,10 +148,10 @@ def learned_trap(
     )
     score.fit(learn_from, steps=steps, batch=batch, lr=5e-3, decay=0.99, seed=seed)
     exact = system.exact_total(held)
-    options = {"divergence": PROBES, "seed": seed}
-    found = entropy_production(system, score, held, **options)
-    springs = entropy_production(system, ScoreModel.shift(system, "springs"), held, **options)
-    rest = entropy_production(system, ScoreModel.shift(system), held, **options)
+    scores = (score, ScoreModel.shift(system, "springs"), ScoreModel.shift(system))
+    found, springs, rest = (
+        entropy_production(system, one, held, divergence=PROBES, seed=seed) for one in scores
+    )
     x = held.sel(variable="x").values
     parts = {
         name: along_radius(values, x, bins=bins, reach=12.0)
