@@ -15,6 +15,7 @@ from axonal.studies.probability_flow_entropy import figures_exact as figures
 
 if TYPE_CHECKING:
     from axonal.studies.probability_flow_entropy.config import Config
+    from axonal.transport.score import Field
 
 #: How a score is learned: with which weight of the stationarity residual in the loss.
 CASES = {"with_term": 1.0, "without_term": 0.0}
@@ -165,7 +166,7 @@ def learned_ring(
     }
 
 
-def on_cells(system: SwimmerRing, exact: GridDensity, score: FieldScore) -> xr.Dataset:
+def on_cells(system: SwimmerRing, exact: GridDensity, score: Field) -> xr.Dataset:
     """Return the learned flow and entropy production on the cells of the exact density."""
     process, at = system.process(), exact.states()
     found = process.entropy_production(score, at)
