@@ -175,3 +175,20 @@ def test_a_target_without_a_pair_is_named():
     values = {"values": torch.rand(5, 8)}
     with pytest.raises(InputError, match="one molecule, and no pair; first 2"):
         PairBatches(encoder, values, np.array([0, 0, 1, 1, 2]), None, 4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize(("molecules", "penalty"), [(2, 5.0), (32, 5.0), (32, 0.5)])
+def test_labels_of_equally_similar_molecules_have_their_closed_form(
+    molecules, penalty, temperature
+):
+    """A molecule keeps (1 + (1 - s)(B - 1) / lambda) / B of its label, at most all of it."""
+    similarity = 0.3
+    gram = (1 - similarity) * torch.eye(molecules).double() + similarity
+    teacher = torch.linalg.cholesky(gram)  # unit rows, any two at this cosine
+    labels = Objective(penalty=penalty, label_temperature=temperature).targets_of(teacher)
+    gain = (1 - similarity) / temperature * (molecules - 1) / penalty
+    own = min(1.0, (1 + gain) / molecules)
+    torch.testing.assert_close(labels.diag(), torch.full((molecules,), own).double())
+    rest = labels[~torch.eye(molecules, dtype=torch.bool)]
+    torch.testing.assert_close(rest, torch.full_like(rest, (1 - own) / (molecules - 1)))

@@ -71,8 +71,8 @@ class LibraryIndex:
             Unit vectors ``(molecules, dimension)`` and their entries.
         factory
             In FAISS's words: ``"Flat"`` is exact; ``"IVF1024,SQ8"`` takes a quarter of the memory
-            and looks at a sixteenth of the library; ``"HNSW32"`` is the quickest for few queries
-            and the slowest to build. One that is trained learns from the first 65,536 vectors.
+            and looks at a sixteenth of the library; ``"HNSW32"`` is quick for a short list of one
+            query, and slow to build. One that is trained learns from the first 65,536 vectors.
         folder
             Where it is kept; None keeps it in memory.
         card
