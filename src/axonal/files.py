@@ -89,13 +89,16 @@ def whole_folder(path: Path, *, holds: Collection[str], what: str) -> Iterator[P
         raise disk_error(error, path) from error
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def write_tensors(
+    tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write tensors as safetensors; what the disk refuses is an ``OSError``, as for every file."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, path, None if metadata is None else dict(metadata))
     except SafetensorError as error:  # it words an error of the disk as one of its own
         full = "No space left" in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error

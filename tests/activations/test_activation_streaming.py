@@ -84,7 +84,7 @@ def test_an_interrupted_recording_goes_on_where_it_stopped(tmp_path: Path, llama
     with pytest.raises(KeyboardInterrupt):
         record_to(path, llama, interrupted(), wanted(llama), **options)
     assert not Recording(path).complete
-    (path / "shard-000000003.tmp").write_bytes(b"torn")  # killed while writing
+    (path / ".unfinished-x.safetensors").write_bytes(b"torn")  # killed while writing
 
     runs = []
     handle = llama.model.embed_tokens.register_forward_hook(lambda *_: runs.append(1))
@@ -165,7 +165,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_shard(tmp_path, llama, monkeypat
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("axonal.activations.streaming.save_file", full)
-    with pytest.raises(AxonalError, match="No space left on device"):
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(AxonalError, match="is full; free some space"):
         record_to(tmp_path / "r", llama, corpus(1), wanted(llama))
     assert len(Recording(tmp_path / "r")) == 0

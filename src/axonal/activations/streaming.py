@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from axonal.activations.call import Call
@@ -25,7 +22,8 @@ from axonal.activations.provenance import describe
 from axonal.activations.recording import record
 from axonal.activations.site import Site
 from axonal.activations.stored import CARD, Recording, Shard, read_card, site_key, write_card
-from axonal.errors import AxonalError, InputError
+from axonal.errors import InputError
+from axonal.files import UNFINISHED, whole_file, write_tensors
 
 _MEBIBYTE = 2**20
 
@@ -130,13 +128,8 @@ class _Writer:
                 f"(positions='all') or a site whose shape is the same in every batch ({error})."
             ) from None
         target = self._path / self._latest.file_name()
-        draft = target.with_suffix(".tmp")
-        try:
-            save_file(tensors, draft, metadata={"shard": json.dumps(vars(self._latest))})
-            os.replace(draft, target)
-        except (OSError, SafetensorError) as error:
-            draft.unlink(missing_ok=True)
-            raise AxonalError(f"{target} could not be written: {error}.") from error
+        with whole_file(target) as draft:
+            write_tensors(tensors, draft, {"shard": json.dumps(vars(self._latest))})
         self._held.clear()
 
 
@@ -149,7 +142,7 @@ def _begin(path: Path, card: dict[str, Any]) -> None:
                 f"{path} holds something else than a recording: choose another folder."
             )
         write_card(path, {**card, "complete": False})
-    for torn in path.glob("*.tmp"):
+    for torn in path.glob(f"{UNFINISHED}*"):
         torn.unlink()
     before = read_card(path)
     for name, value in card.items():

@@ -7,8 +7,6 @@ Nothing is unpickled. A folder that this writes is one that SAELens loads:
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from axonal.errors import AxonalError, InputError
+from axonal.errors import InputError
+from axonal.files import whole_file, write_tensors
 from axonal.language.dictionaries.autoencoder import SparseAutoencoder
 from axonal.language.dictionaries.conventions import Convention, build, refuse_per_token
 
@@ -110,16 +109,11 @@ def save_dictionary(sae: SparseAutoencoder, folder: str | Path) -> Path:
     }
     if dictionary.threshold is not None:
         tensors["threshold"] = dictionary.threshold.detach()
-    ready = {name: x.float().cpu().contiguous().clone() for name, x in tensors.items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as draft:
-            save_file(ready, Path(draft) / WEIGHTS)
-            (Path(draft) / CONFIG).write_text(json.dumps(config, indent=2), encoding="utf-8")
-            for name in (WEIGHTS, CONFIG):
-                os.replace(Path(draft) / name, folder / name)
-    except (OSError, SafetensorError) as error:
-        raise AxonalError(f"The dictionary could not be written to {folder}: {error}.") from error
+    ready = {name: x.float().cpu().clone() for name, x in tensors.items()}
+    # Both are written before either takes its place, the card last.
+    with whole_file(folder / CONFIG) as card, whole_file(folder / WEIGHTS) as weights:
+        write_tensors(ready, weights)
+        card.write_text(json.dumps(config, indent=2), encoding="utf-8")
     return folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from axonal.activations import Edit, Positions, Site, Sites, edit
 from axonal.errors import InputError
-from axonal.files import whole_folder
+from axonal.files import sha256, whole_folder, write_tensors
 from axonal.language.steering.origin import Origin
 from axonal.language.steering.where import Where
 from axonal.transport import AffineMap, UnitMap
@@ -141,7 +140,7 @@ class SteeringMap:
         for number, (site, one) in enumerate(self.maps.items()):
             parts = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}  # pyright: ignore[reportArgumentType]
             present = {name: value for name, value in parts.items() if value is not None}
-            tensors |= {f"{number}.{name}": x.cpu().contiguous() for name, x in present.items()}
+            tensors |= {f"{number}.{name}": x.cpu() for name, x in present.items()}
             listed.append(
                 {
                     "site": dataclasses.asdict(site),
@@ -158,8 +157,8 @@ class SteeringMap:
             "report": self.report,
         }
         with whole_folder(path, holds=(_CARD, _TENSORS), what="steering map") as folder:
-            save_file(tensors, folder / _TENSORS)
-            card["sha256"] = _sha256(folder / _TENSORS)
+            write_tensors(tensors, folder / _TENSORS)
+            card["sha256"] = sha256(folder / _TENSORS)
             (folder / _CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         return path
 
@@ -181,7 +180,7 @@ class SteeringMap:
             card = json.loads((path / _CARD).read_text(encoding="utf-8"))
             if card["format"] != 1:
                 raise InputError(f"{path} is of format {card['format']}: update axonal to read it.")
-            if card["sha256"] != _sha256(path / _TENSORS):
+            if card["sha256"] != sha256(path / _TENSORS):
                 raise InputError(f"{path / _TENSORS} is not the file that {_CARD} belongs to.")
             tensors = load_file(path / _TENSORS)
             maps: dict[Site, Map] = {}
@@ -233,8 +232,3 @@ def _read_rule(written: Any) -> Any:
     if isinstance(written, dict):
         return slice(*written["slice"])
     return [_read_rule(part) for part in written] if isinstance(written, list) else written
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from axonal.errors import InputError
+from axonal.files import whole_file
 from axonal.learning.induction.clamping import Clamped
 from axonal.learning.induction.clamps import Clamp, Hold, Ideal
 from axonal.learning.induction.evaluation import (
@@ -262,6 +263,5 @@ def _check_card(folder: Path, card: dict[str, Any]) -> None:
 
 
 def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    draft = (folder / CARD).with_suffix(".unfinished")
-    draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    draft.replace(folder / CARD)
+    with whole_file(folder / CARD) as draft:
+        draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from axonal.activations import Site
 from axonal.errors import AxonalError, InputError
+from axonal.files import whole_file
 from axonal.learning.massive.blocks import token_batch
 from axonal.learning.massive.checkpoints import Checkpoint, checkpoints_of
 from axonal.learning.massive.layers import layer_statistics
@@ -155,9 +156,8 @@ class Table:
             self._rows[int(entry["step"])] = entry["rows"]
             whole.append(line)
         if len(whole) < len(lines):
-            draft = path.with_suffix(f"{path.suffix}.unfinished")
-            draft.write_text("\n".join(whole) + "\n", encoding="utf-8")
-            draft.replace(path)
+            with whole_file(path) as draft:
+                draft.write_text("\n".join(whole) + "\n", encoding="utf-8")
 
     def _write(self, line: str, mode: str) -> None:
         assert self.path is not None
