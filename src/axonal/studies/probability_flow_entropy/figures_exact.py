@@ -86,7 +86,7 @@ def draw_flow(exact: xr.Dataset, learned: xr.Dataset, walk: NDArray[np.float64])
         axes.set(title=title, ylabel="relative activity g", ylim=(-_REACH, _REACH))
     broken = walk.copy()
     broken[1:][np.abs(np.diff(walk[:, 0])) > 4] = np.nan  # once around
-    panels[0].plot(broken[:, 0], broken[:, 1], color="#E69F00", linewidth=0.9)
+    panels[0].plot(broken[:, 0], broken[:, 1], color="#E69F00", linewidth=0.7, alpha=0.9)
     panels[1].set_xlabel("distance x of the swimmers along the ring (radii)")
     return figure
 
