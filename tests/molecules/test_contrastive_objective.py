@@ -130,6 +130,15 @@ def test_the_student_does_not_learn_from_pairs():
     assert any(float(p.grad.abs().max()) > 0 for p in two.supervised.parameters())
 
 
+def test_the_loss_is_the_weighted_sum_of_its_parts():
+    encoder, made = batch()
+    objective = Objective(supervised_weight=0.7, soft_weight=1.3, spread_weight=0.4)
+    total, parts = TwoEncoders(encoder, objective)(made, True)
+    expected = 0.7 * parts["supervised"] + 1.3 * parts["soft"] + 0.4 * parts["spread"]
+    torch.testing.assert_close(total, expected)
+    assert float(parts["spread"].abs()) > 1e-3
+
+
 def test_batches_follow_from_the_step_and_pair_molecules_of_one_target():
     encoder = DescriptorEncoder(bits=8, dimension=4, dropout=0.0)
     values = torch.arange(40.0).repeat(8, 1).T

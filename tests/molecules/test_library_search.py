@@ -384,3 +384,16 @@ def test_charges_of_protonation_go_and_others_stay():
         assert Chem.MolToSmiles(neutral(Chem.MolFromSmiles(given))) == expected
     same = Chem.MolFromSmiles("CCO")
     assert neutral(same) is same
+
+
+def test_properties_are_compared_in_their_own_units():
+    """Thirty grams are closer than two donors: 0.6 units against 2."""
+    active, pool = [Chem.MolFromSmiles("CCOCC")], [Chem.MolFromSmiles(s) for s in ("CCN", "CCCl")]
+    from axonal.molecules import properties
+
+    own = properties(active)[0]
+    theirs = own + np.array([[0, 0, 0, 2, 0, 0], [30, 0, 0, 0, 0, 0]])
+    found = property_matched_decoys(active, pool, 1, pool_properties=theirs)
+    assert found.rows.tolist() == [1]
+    np.testing.assert_allclose(found.means, [own, theirs[1]])
+    assert np.isnan(found.classifier_auroc)  # of one active nothing is learned

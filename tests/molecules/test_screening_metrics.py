@@ -138,3 +138,14 @@ def test_the_curve_ends_at_one_and_is_straight_through_ties():
 def test_what_is_no_ranking_is_refused(labels, scores, options, words):
     with pytest.raises(InputError, match=words):
         screening_metrics(labels, scores, **options)
+
+
+def test_intervals_are_quantiles_of_resampled_actives():
+    rng = np.random.default_rng(8)
+    labels = np.r_[np.ones(12), np.zeros(60)]
+    scores = rng.standard_normal(72) + labels
+    found = screening_metrics(labels, scores, resamples=200, seed=3, fractions=())
+    draws = np.random.default_rng(3)
+    above = (scores[:12, None] > scores[None, 12:]).mean(1)  # AUROC of each active alone
+    aurocs = [above[draws.integers(0, 12, 12)].mean() for _ in range(200)]
+    np.testing.assert_allclose(found.intervals["auroc"], np.quantile(aurocs, [0.025, 0.975]))

@@ -157,7 +157,8 @@ def property_auroc(
     """Return the cross-validated AUROC of a nearest-neighbour classifier on properties alone.
 
     Each molecule is scored by the share of actives, weighted by class size, among its 15 nearest
-    neighbours of the other folds. What it can tell apart, any method can without chemistry.
+    neighbours of the other folds. What it can tell apart, any method can without chemistry. Of a
+    single active nothing can be learned: nan.
 
     Parameters
     ----------
@@ -188,6 +189,8 @@ def property_auroc(
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if test.size == 0:
             continue
+        if train.size == 0:
+            return float("nan")  # one active and its decoys: nothing to learn from
         near = KDTree(values[train]).query(values[test], k=min(15, len(train)), p=1)[1]
         near = train[near.reshape(len(test), -1)]
         mass = weight[near]

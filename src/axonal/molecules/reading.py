@@ -71,7 +71,7 @@ class Problem:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.text!r} {self.why}"
+        return f"{self.place}{f': {self.text!r}' if self.text else ''} {self.why}"
 
 
 @dataclass
@@ -101,7 +101,7 @@ class ReadingReport:
             raise InputError(
                 f"{len(self.problems)} of {self.read} records could not be used: {shown}"
                 + (f"; and {rest} more" if rest > 0 else "")
-                + ". Mend them, or leave them out with on_error='skip'."
+                + ". Mend them, or leave them out with on_error='skip' (--on-bad skip)."
             )
 
     def __str__(self) -> str:
@@ -161,7 +161,8 @@ def _molecule(
     text = given if isinstance(given, str) else name
     mol = Chem.MolFromSmiles(given) if isinstance(given, str) else given
     if mol is None:
-        why = "is no SMILES that RDKit can read" if isinstance(given, str) else "cannot be read"
+        why = "is no SMILES" if isinstance(given, str) else "holds no molecule"
+        why += " that RDKit can read"
         report.problems.append(Problem(place, _short(text), why))
         return None
     if mol.GetNumHeavyAtoms() == 0:

@@ -148,7 +148,7 @@ def dose_distances(doses: Sequence[xr.Dataset]) -> Figure:
         xscale="log", yscale="log", xlabel="isopentenyladenine (µM)", ylabel="W₁ (sd of control)"
     )
     _few_ticks(axis.yaxis)
-    axis.legend(ncols=2, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8.5)
     return figure
 
 

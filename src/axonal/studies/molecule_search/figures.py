@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.colors import PowerNorm
 
 from axonal.lab.figures import PALETTE, style
 from axonal.molecules.decoys import PROPERTIES
@@ -51,7 +52,8 @@ def draw(
             "enrichment",
             enrichment(found),
             caption="Share of a target's actives found in the top of the ranking, mean over queries "
-            "and repeats; dotted: random, dashed: perfect.",
+            "and repeats; dotted: random, dashed: perfect. Grey: what six properties alone tell apart, "
+            "0.5 is nothing.",
             alt="Enrichment curves against the share of the library on a logarithmic axis, a panel a "
             "target, for ECFP4 and both encoders.",
         )
@@ -96,7 +98,7 @@ def draw(
             "properties",
             properties(found[0]),
             caption="Means of six properties of actives (dots) and of their matched decoys (rings), "
-            "as multiples of the matching's unit from the mean of both.",
+            "as multiples of the matching's unit from the mean of both; AUROC: what they tell apart.",
             alt="A row of dots and rings a property, a panel a target; dots and rings nearly "
             "coincide.",
         )
@@ -140,7 +142,12 @@ def enrichment(found: Sequence[xr.Dataset]) -> Figure:
         )
         axis.plot(share, share, ":", color="#888888", linewidth=1)
         axis.plot(share, np.minimum(1, share / ratio), "--", color="#888888", linewidth=1)
+        alone = np.mean([float(one["property_auroc"].sel(target=target)) for one in found])
         axis.set(title=target, xscale="log", xlim=(1e-3, 1), ylim=(0, 1))
+        axis.text(
+            0.03, 0.97, f"properties alone:\nAUROC {alone:.2f}", transform=axis.transAxes,
+            va="top", fontsize=8, color="#666666",
+        )  # fmt: skip
     for axis in axes[-1]:
         axis.set_xlabel("share of the library")
     for axis in axes[:, 0]:
@@ -197,7 +204,7 @@ def labels(config: Config, found: Sequence[xr.Dataset]) -> Figure:
     """EF1% against the number of labels."""
     figure, axis = plt.subplots()
     counts = [c for c in config.label_counts if f"g {c}" in found[0]["variant"]]
-    along = [*counts, max([config.labelled, *(c + 1 for c in counts)])]
+    along = [*counts, int(found[0].attrs["labelled"])]
     for letter, words in (("g", "semi-supervised (g)"), ("f", "supervised (f)")):
         values = np.stack(
             [*(mean(found, f"{letter} {c}", "ef1%") for c in counts), mean(found, letter, "ef1%")]
@@ -208,7 +215,7 @@ def labels(config: Config, found: Sequence[xr.Dataset]) -> Figure:
         )
     for name, words, dash in (("ecfp4", "ECFP4", "-"), ("start", "principal components", "--")):
         axis.axhline(mean(found, name, "ef1%").mean(), color="#888888", ls=dash, lw=1, label=words)
-    axis.set(xscale="log", xlabel="labelled molecules (at most)", ylabel="EF1%")
+    axis.set(xscale="log", xlabel="labelled molecules", ylabel="EF1%")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -233,9 +240,10 @@ def soft_labels(picture: xr.Dataset) -> Figure:
     penalties = picture["shown"].to_numpy()
     figure, axes = plt.subplots(1, len(penalties), figsize=(7.2, 2.8))
     image: Any = None
+    scale = PowerNorm(0.5, 0, 1)  # so that a label of 0.03 is seen beside one of 1
     for axis, penalty in zip(axes, penalties, strict=True):
         image = axis.imshow(
-            picture["labels"].sel(shown=penalty).to_numpy(), vmin=0, vmax=1, cmap="magma_r"
+            picture["labels"].sel(shown=penalty).to_numpy(), norm=scale, cmap="magma_r"
         )
         axis.set(title=f"λ = {penalty:g}", xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
@@ -258,7 +266,8 @@ def properties(one: xr.Dataset) -> Figure:
         axis.plot(means[0], places, "o", color=PALETTE[0], label="actives")
         axis.plot(means[1], places, "o", color=PALETTE[1], fillstyle="none", label="decoys", ms=8)
         axis.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
-        axis.set(title=target, xlim=(-1, 1))
+        alone = float(one["property_auroc"].sel(target=target))
+        axis.set(title=f"{target}\nAUROC {alone:.2f}", xlim=(-1, 1))
     axes[0, 0].set_yticks(range(len(PROPERTIES)), PROPERTIES)
     axes[0, 0].set_xlabel("units")
     handles, names = axes[0, 0].get_legend_handles_labels()
@@ -271,12 +280,12 @@ def hits(picture: xr.Dataset) -> Figure:
     from rdkit import Chem
     from rdkit.Chem import Draw
 
-    figure, axes = plt.subplots(2, 4, figsize=(7.6, 4.6))
+    figure, axes = plt.subplots(4, 2, figsize=(4.8, 8.4))
     for axis in axes.ravel():
         axis.set_axis_off()
     for place, smiles in enumerate(picture["hit"].to_numpy().tolist()):
         axis = axes.ravel()[place]
-        axis.imshow(np.asarray(Draw.MolToImage(Chem.MolFromSmiles(str(smiles)), size=(420, 330))))
+        axis.imshow(np.asarray(Draw.MolToImage(Chem.MolFromSmiles(str(smiles)), size=(440, 300))))
         if place == 0:
             axis.set_title("query", fontsize=9)
             continue

@@ -100,6 +100,7 @@ def repeat(data: Data, config: Config, session: Session, index: int) -> xr.Datas
             "target": list(config.targets),
             "metric": list(METRICS),
         },
+        attrs={"labelled": len(data.labelled)},
     )
 
 

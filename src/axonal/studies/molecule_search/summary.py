@@ -50,7 +50,7 @@ def record(
     for letter in ("g", "f"):
         series = [mean(found, f"{letter} {count}", "ef1%") for count in counts]
         series.append(mean(found, letter, "ef1%"))
-        along = [*counts, max([config.labelled, *(c + 1 for c in counts)])]
+        along = [*counts, int(found[0].attrs["labelled"])]
         session.measure(
             f"ef1_{letter}_by_labels", np.stack(series, 1), along=along, along_name="labels"
         )
