@@ -14,8 +14,10 @@ class Config(StudyConfig):
 
     seeds: int = Field(3, ge=2, description="independent samples and trainings of parts A and B")
     # A: harmonic swimmers
-    chain_samples: PositiveInt = Field(20_000, description="states of each harmonic chain")
-    chain_steps: PositiveInt = Field(400, description="training steps of a score of a chain")
+    chain_samples: PositiveInt = Field(100_000, description="states of each harmonic chain")
+    chain_steps: PositiveInt = Field(
+        800, description="training steps of a linear score of a chain; an MLP takes half of them"
+    )
     chain_noises: tuple[PositiveFloat, ...] = Field(
         (0.05, 0.1, 0.2, 0.4), description="noises of the denoising loss, ascending"
     )
@@ -37,7 +39,7 @@ class Config(StudyConfig):
     trap_snapshots: PositiveInt = Field(20, description="states kept of each")
     trap_held_out: PositiveInt = Field(40, description="states on which scores are measured")
     trap_seeds: int = Field(2, ge=2, description="trainings at each speed")
-    trap_steps: PositiveInt = Field(250, description="training steps")
+    trap_steps: PositiveInt = Field(200, description="training steps")
     trap_batch: PositiveInt = Field(16, description="states in a training step")
     trap_width: PositiveInt = Field(32, description="width of the transformer")
     # D: phase separation
@@ -46,8 +48,8 @@ class Config(StudyConfig):
     mips_snapshots: PositiveInt = Field(20, description="states kept of each")
     mips_burn_in: PositiveFloat = Field(6.0, description="burn-in, in persistence times")
     mips_held_out: PositiveInt = Field(8, description="states on which regions are measured")
-    mips_steps: PositiveInt = Field(500, description="training steps")
-    mips_batch: PositiveInt = Field(512, description="particles in a training step")
+    mips_steps: PositiveInt = Field(1200, description="training steps")
+    mips_batch: PositiveInt = Field(128, description="particles in a training step")
     mips_width: PositiveInt = Field(32, description="width of the networks")
     mips_neighbours: PositiveInt = Field(8, description="neighbours that a particle sees")
     mips_packings: tuple[PositiveFloat, ...] = Field(

@@ -80,7 +80,7 @@ def learned_ratio(
     generator = torch.Generator().manual_seed(seed)
     if case == "pairs":
         pairs = pairs_of(system, samples, INTERVAL, generator)
-        found = production_from_pairs(*pairs, INTERVAL, steps=steps, seed=seed)
+        found = production_from_pairs(*pairs, INTERVAL, steps=max(1, steps // 2), seed=seed)
         return {"ratio": found.rate / system.entropy_production}
     z = system.sample(samples, generator)
     process = system.process()
@@ -93,7 +93,7 @@ def learned_ratio(
         z,
         loss="implicit" if noise is None else "denoising",
         noise=noise,
-        steps=steps,
+        steps=max(1, steps // 2) if case == "mlp" else steps,
         batch=256 if case == "mlp" else 1024,
         lr=1e-2 if case == "mlp" else 3e-2,
         decay=0.98,
