@@ -25,7 +25,9 @@ class Config(StudyConfig):
         ("5-HT4", "5-HT5A", "EGFR", "CDK2"), description="targets that are searched, unlearned"
     )
     actives: PositiveInt = Field(48, description="actives of a target in a test, at most")
-    decoys: PositiveInt = Field(50, description="property-matched decoys of each active")
+    decoys: PositiveInt = Field(
+        25, description="property-matched decoys of each active; more are matched worse"
+    )
     queries: PositiveInt = Field(10, description="actives of a target that are queries, in turn")
     labelled: PositiveInt = Field(20_000, description="labelled molecules, at most")
     pool: PositiveInt = Field(4000, description="unlabelled molecules")
