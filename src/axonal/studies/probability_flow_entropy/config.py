@@ -39,8 +39,8 @@ class Config(StudyConfig):
     trap_snapshots: PositiveInt = Field(20, description="states kept of each")
     trap_held_out: PositiveInt = Field(40, description="states on which scores are measured")
     trap_seeds: int = Field(2, ge=2, description="trainings at each speed")
-    trap_steps: PositiveInt = Field(200, description="training steps")
-    trap_batch: PositiveInt = Field(16, description="states in a training step")
+    trap_steps: PositiveInt = Field(300, description="training steps")
+    trap_batch: PositiveInt = Field(8, description="states in a training step")
     trap_width: PositiveInt = Field(32, description="width of the transformer")
     # D: phase separation
     mips_particles: int = Field(1024, ge=60, description="N that is trained on")

@@ -118,6 +118,8 @@ def _simulated(config: Config, session: Session) -> xr.Dataset:
             spacing=5.0,
             burn_in=100.0,
             step=0.01,
+            # Euler's steps widen contacts, which biases the mean divergence of the flow.
+            scheme="heun",
             seed=session.seed_for(f"trap {speed:g}"),
         )
         found[_name(speed)] = states
@@ -146,7 +148,7 @@ def learned_trap(
     score = ScoreModel.transformer(
         system, width=width, blocks=1, tokens="forces", shift="springs", seed=seed
     )
-    score.fit(learn_from, steps=steps, batch=batch, lr=5e-3, decay=0.99, seed=seed)
+    score.fit(learn_from, steps=steps, batch=batch, lr=8e-3, decay=0.98, seed=seed)
     exact = system.exact_total(held)
     scores = (score, ScoreModel.shift(system, "springs"), ScoreModel.shift(system))
     found, springs, rest = (
