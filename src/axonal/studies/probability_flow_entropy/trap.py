@@ -69,7 +69,7 @@ def trap(config: Config, session: Session) -> None:
                     "exact_error": shown.exact_error,
                     "springs": shown.springs,
                     "rest": shown.rest,
-                    "free": ("speed", [_free(speed) for speed in config.trap_speeds]),
+                    "free": ("speed", [free_rate(speed) for speed in config.trap_speeds]),
                 }
             )
         ),
@@ -180,7 +180,7 @@ def learned_trap(
     }
 
 
-def _free(speed: float) -> float:
+def free_rate(speed: float) -> float:
     """Return the rate a particle without contacts, v0^2 gamma / (eps (A + gamma)) an axis."""
     return 2 * speed**2 * 0.1 / (0.1 * 0.15)
 
