@@ -31,7 +31,7 @@ class Config(StudyConfig):
     ring_batch: PositiveInt = Field(512, description="states in a training step")
     ring_width: PositiveInt = Field(64, description="width of the network's three hidden layers")
     # C: particles in a trap
-    trap_particles: int = Field(64, ge=2, description="N")
+    trap_particles: int = Field(64, ge=2, description="particles in the trap")
     trap_speeds: tuple[PositiveFloat, ...] = Field(
         (0.1, 0.2, 0.3), min_length=2, description="v0, ascending"
     )
@@ -66,12 +66,12 @@ class Config(StudyConfig):
 SMOKE: dict[str, Any] = {
     "seeds": 2,
     "chain_samples": 500,
-    "chain_steps": 10,
+    "chain_steps": 4,
     "chain_noises": (0.1, 0.4),
-    "ring_cells": (60, 40),
+    "ring_cells": (40, 30),
     "ring_trajectories": 50,
     "ring_snapshots": 2,
-    "ring_steps": 10,
+    "ring_steps": 4,
     "ring_batch": 64,
     "ring_width": 16,
     "trap_particles": 8,

@@ -73,6 +73,8 @@ def draw_flow(exact: xr.Dataset, learned: xr.Dataset, walk: NDArray[np.float64])
         weight = density.isel(x=slice(None, None, stride_x), g=slice(None, None, stride_g))
         u, v = (coarse.sel(variable=name).fillna(0).values.T for name in ("x", "g"))
         current = np.hypot(u, v) * weight.values.T
+        empty = weight.values.T < 1e-5 * float(density.max())  # where no state ever is
+        u, v = np.where(empty, np.nan, u), np.where(empty, np.nan, v)
         axes.streamplot(
             coarse.x.values,
             coarse.g.values,
@@ -80,7 +82,7 @@ def draw_flow(exact: xr.Dataset, learned: xr.Dataset, walk: NDArray[np.float64])
             v,
             color="white",
             linewidth=0.3 + 1.5 * np.sqrt(current / current.max()),
-            density=1.1,
+            density=0.8,
             arrowsize=0.8,
         )
         axes.set(title=title, ylabel="relative activity g", ylim=(-_REACH, _REACH))
@@ -140,7 +142,7 @@ def draw_parts(exact: GridDensity, learned: xr.Dataset) -> Figure:
                 field = source[name].sel(variable=variable).where(exact.fields.density > 0)
                 mean = (field.fillna(0) * weight).sum("g") / share
                 axes.plot(
-                    mean.x.where(share > 1e-6),
+                    mean.x.where(share > 1e-3 * share.max()),
                     mean,
                     line,
                     color=f"C{number}" if line == "-" else "0.15",
@@ -148,7 +150,8 @@ def draw_parts(exact: GridDensity, learned: xr.Dataset) -> Figure:
                     label=words[variable] if line == "-" else None,
                 )
         axes.set_ylabel(f"{label}\n(k_B over time)")
-    panels[0].legend()
+    panels[0].plot([], [], "--", color="0.15", linewidth=1.1, label="learned")
+    panels[0].legend(loc="center")
     panels[1].axhline(0, color="0.7", linewidth=0.8, zorder=0)
     panels[1].set_xlabel("distance x of the swimmers along the ring (radii)")
     return figure
