@@ -28,7 +28,7 @@ def test_copies_side_by_side_feel_the_same_forces():
 
 
 def test_without_contacts_the_rate_is_that_of_a_trapped_swimmer():
-    alone = trap.trap_system(CONFIG, 0.2).with_(particles=2, stiffness=0.0)
+    alone = trap.trap_system(CONFIG, 0.2).with_(particles=2, stiffness=0.0, packing=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         states = alone.sample(4000, 1, burn_in=60.0, step=0.05, seed=0)
