@@ -298,3 +298,20 @@ def test_two_samples_share_no_cell():
 def test_learned_context_is_one_hot():
     context = DrugContext.learned(["b", "a", "b"])
     assert list(context.row("b", 3.0)) == [0.0, 1.0]
+
+
+def test_the_loss_is_the_fit_plus_the_weighted_gap(adata):
+    import torch
+
+    model = quick(gap_weight=2.5).fit(adata, dose_key="dose", context=table())
+    generator = torch.Generator().manual_seed(0)
+    tokens, present = model.encoding_.encode(model.treatments_[:2])
+    batch = {
+        "source": torch.randn(2, 20, 4, generator=generator),
+        "target": torch.randn(2, 20, 4, generator=generator) + 1,
+        "context": tokens,
+        "present": present,
+    }
+    total, parts = model.loss(model.network_, batch)
+    assert float(parts["gap"]) > 1e-3
+    torch.testing.assert_close(total, parts["fit"] + 2.5 * parts["gap"])

@@ -94,3 +94,12 @@ def test_shapes_and_numbers_are_checked():
     predicted[0, 0] = np.nan
     with pytest.raises(InputError, match="predicted: NaN"):
         perturbation_metrics(target, predicted)
+
+
+def test_the_error_of_spreads_is_that_of_standard_deviations():
+    rng = np.random.default_rng(2)
+    cells = rng.normal(size=(300, 4))
+    wider = cells * [1.0, 1.5, 2.0, 0.5]
+    spreads = cells.std(0, ddof=1)
+    expected = (spreads * [0, 0.5, 1.0, 0.5]).mean()
+    assert batch_metrics(wider, cells, only=("spread",)).spread == pytest.approx(expected)
