@@ -4,6 +4,7 @@ The systems are those of *Deep learning probability flows and entropy production
 matter* (Boffi & Vanden-Eijnden, PNAS 121, e2318106121 (2024), arXiv:2309.12991).
 """
 
+from axonal.physics.active_matter.attention import attention_rollout
 from axonal.physics.active_matter.entropy import (
     Measures,
     entropy_production,
@@ -31,6 +32,7 @@ from axonal.physics.active_matter.states import states_of, system_of, tensors_of
 from axonal.physics.active_matter.stationarity import drift_between, observables
 from axonal.physics.active_matter.surroundings import Surroundings, surround
 from axonal.physics.active_matter.systems import ActiveOrnsteinUhlenbeck
+from axonal.physics.active_matter.trajectories import follow
 
 __all__ = [
     "REGIONS",
@@ -44,12 +46,14 @@ __all__ = [
     "Surroundings",
     "SwimmerRing",
     "along_radius",
+    "attention_rollout",
     "by_region",
     "centred",
     "circular_mean",
     "drift_between",
     "entropy_production",
     "fokker_planck_2d",
+    "follow",
     "harmonic_production",
     "harmonic_swimmers",
     "irreversibility",

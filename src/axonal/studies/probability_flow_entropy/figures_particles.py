@@ -121,6 +121,25 @@ def draw_carried(found: xr.Dataset) -> Figure:
     return figure
 
 
+def draw_attention(found: xr.Dataset) -> Figure:
+    """Draw a particle of each region and its neighbours by the attention that they get."""
+    import matplotlib.pyplot as plt
+
+    count = len(found.region)
+    figure, panels = plt.subplots(1, count, figsize=(5.6, 2.6), squeeze=False)
+    high = float(found.weight[:, 1:].max())
+    discs = None
+    for axes, name in zip(panels[0], found.region.values, strict=True):
+        here = found.sel(region=name)
+        places = here.apart.values
+        discs = _discs(axes, places[1:], here.weight.values[1:], 0.0, high, reach=6.0)
+        _discs(axes, places[:1], colours=["none"], reach=6.0).set_edgecolor("0.1")
+        axes.set_title(str(name))
+    if discs is not None:
+        figure.colorbar(discs, ax=list(panels[0]), shrink=0.7, label="attention")
+    return figure
+
+
 def draw_times(found: xr.Dataset) -> Figure:
     """Draw the time of an evaluation against the number of particles, with a line of slope one."""
     import matplotlib.pyplot as plt
@@ -144,6 +163,7 @@ def _discs(
     colormap: str = "viridis",
     *,
     colours: list[str] | None = None,
+    reach: float | None = None,
 ):
     """Draw discs of radius 1 at places ``(N, 2)``."""
     from matplotlib.collections import EllipseCollection
@@ -161,6 +181,6 @@ def _discs(
     discs.set_edgecolor("none")
     discs.set_rasterized(False)
     axes.add_collection(discs)
-    reach = float(np.abs(places).max())
+    reach = float(np.abs(places).max()) if reach is None else reach
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
     return discs

@@ -18,6 +18,7 @@ from axonal.physics.active_matter import (
     REGIONS,
     ActiveOrnsteinUhlenbeck,
     ScoreModel,
+    attention_rollout,
     by_region,
     centred,
     entropy_production,
@@ -96,6 +97,13 @@ def mips(config: Config, session: Session) -> None:
         caption="Share of the true score's mean square that is explained at packings and numbers of "
         "particles that the network never saw, and by a network trained there (open).",
         alt="Explained share of the score at other packings and sizes",
+    )
+    session.figure(
+        "mips_attention",
+        figures.draw_attention(_attended(places[0], held)),
+        caption="Whom the transformer looks at: attention rolled out through its blocks, for a particle "
+        "of each region (ringed) and its neighbours. Blue: less, yellow: more.",
+        alt="Attention of a solid, an interface and a gas particle over their neighbours",
     )
     session.figure(
         "mips_time",
@@ -315,6 +323,24 @@ def tiled(
     x, g = (states.sel(variable=name).values for name in ("x", "g"))
     moved = [x + np.array([a, b]) for a in offsets for b in offsets]
     return states_of(large, np.concatenate(moved, 1), np.concatenate([g] * copies**2, 1))
+
+
+def _attended(place: Path, held: xr.DataArray) -> xr.Dataset:
+    """Return the attention of the first particle of each region that there is."""
+    score = ScoreModel.load(place)
+    system, first = score.system, held[:1]
+    found = attention_rollout(score, first)
+    where = regions(system, first).values[0]
+    x = tensors_of(first)[0][0]
+    chosen = [int(np.flatnonzero(where == name)[0]) for name in REGIONS if (where == name).any()]
+    around = [system.displacement(x[i], x[found.who.values[0, i]]).numpy() for i in chosen]
+    return xr.Dataset(
+        {
+            "apart": (("region", "token", "axis"), np.array(around)),
+            "weight": (("region", "token"), found.weight.values[0, chosen]),
+        },
+        coords={"region": [str(where[i]) for i in chosen]},
+    )
 
 
 def _timed(config: Config, session: Session, place: Path, held: xr.DataArray) -> xr.Dataset:
