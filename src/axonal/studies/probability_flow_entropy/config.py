@@ -25,7 +25,7 @@ class Config(StudyConfig):
     ring_cells: tuple[PositiveInt, PositiveInt] = Field(
         (480, 200), description="grid of the exact density over x and g"
     )
-    ring_trajectories: PositiveInt = Field(1000, description="simulated trajectories of the ring")
+    ring_trajectories: PositiveInt = Field(3000, description="simulated trajectories of the ring")
     ring_snapshots: PositiveInt = Field(20, description="states kept of each")
     ring_steps: PositiveInt = Field(400, description="training steps of a score of the ring")
     ring_batch: PositiveInt = Field(512, description="states in a training step")

@@ -140,7 +140,7 @@ def learned_ring(
     system = SwimmerRing()
     exact = system.density((int(cells[0]), int(cells[1])))
     score, states = learn(system, int(rng.integers(2**31)), stationarity=CASES[case], **settings)
-    held = states[: len(states) // 2][:20_000]  # without the images
+    held = states[: len(states) // 2]  # without the images
     found = system.process().entropy_production(score, held)
     velocity = system.process().velocity(score, held).detach()
     stationary = found.system.sum(dim=1) + (velocity * score(held).detach()).sum(dim=1)
