@@ -48,8 +48,8 @@ class Config(StudyConfig):
     mips_snapshots: PositiveInt = Field(20, description="states kept of each")
     mips_burn_in: PositiveFloat = Field(6.0, description="burn-in, in persistence times")
     mips_held_out: PositiveInt = Field(8, description="states on which regions are measured")
-    mips_steps: PositiveInt = Field(1200, description="training steps")
-    mips_batch: PositiveInt = Field(128, description="particles in a training step")
+    mips_steps: PositiveInt = Field(800, description="training steps")
+    mips_batch: PositiveInt = Field(256, description="particles in a training step")
     mips_width: PositiveInt = Field(32, description="width of the networks")
     mips_neighbours: PositiveInt = Field(8, description="neighbours that a particle sees")
     mips_packings: tuple[PositiveFloat, ...] = Field(

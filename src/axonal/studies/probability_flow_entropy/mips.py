@@ -174,7 +174,7 @@ def trained(
         noise=NOISE,
         steps=steps,
         batch=batch,
-        lr=1e-2,
+        lr=4e-3,
         decay=0.99,
         seed=seed,
     )
