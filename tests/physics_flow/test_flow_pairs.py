@@ -43,8 +43,8 @@ def test_the_estimate_from_pairs_stays_below_its_ceiling_and_comes_near():
     ceiling = irreversibility(SWIMMER, 0.2)
     assert found.rate < ceiling + 3 * found.error
     assert found.rate > 0.85 * ceiling
-    again = production_from_pairs(before, after, 0.2, steps=300, seed=0)
-    assert again == found
+    few = before[:100], after[:100], 0.2
+    assert production_from_pairs(*few, steps=3) == production_from_pairs(*few, steps=3)
 
 
 def test_reversible_pairs_give_nothing():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from axonal.errors import AxonalError, InputError
+from axonal.errors import AxonalError, InputError, MissingDependencyError
 from axonal.physics.active_matter import (
     ActiveOrnsteinUhlenbeck,
+    SwimmerRing,
     observables,
     states_of,
     system_of,
@@ -35,10 +37,10 @@ def crowded(**changes) -> ActiveOrnsteinUhlenbeck:
     return ActiveOrnsteinUhlenbeck(**settings | changes)
 
 
-@pytest.mark.parametrize("step", [0.05, 3.0])
+@pytest.mark.parametrize("step", [0.1, 3.0])
 def test_the_activity_is_normal_at_any_step(step):
     free = trapped(particles=100, packing=0.05, trap=0.0, stiffness=0.01)
-    states = free.sample(5, 4, burn_in=60, spacing=40, step=step, seed=1)
+    states = free.sample(5, 4, burn_in=30, spacing=30, step=step, seed=1)
     g = states.sel(variable="g").values
     error = np.sqrt(2 / g.size)
     assert g.var() == pytest.approx(1, abs=5 * error)
@@ -59,7 +61,7 @@ def test_a_lone_swimmer_has_the_covariance_of_its_closed_form():
 
 def test_without_speed_the_trap_is_at_equilibrium_and_produces_nothing():
     still = trapped(speed=0.0)
-    states = still.sample(8, 30, burn_in=100, spacing=20, step=0.01, seed=2)
+    states = still.sample(8, 30, burn_in=100, spacing=10, step=0.02, seed=2)
     assert still.exact_total(states).rate == 0.0
     # The virial: E[x . b_x] + eps d = 0 a particle at equilibrium.
     x, g = tensors_of(states)
@@ -69,7 +71,7 @@ def test_without_speed_the_trap_is_at_equilibrium_and_produces_nothing():
 
 def test_two_forms_of_the_entropy_production_agree_in_a_trap():
     system = trapped()
-    states = system.sample(16, 20, burn_in=150, spacing=20, step=0.01, seed=3)
+    states = system.sample(16, 20, burn_in=150, spacing=20, step=0.02, seed=3)
     x, g = tensors_of(states)
     by_lag = system.speed / system.diffusion * system.persistence_rate * (g * x).sum(-1).mean(-1)
     exact = system.exact_total(states)
@@ -223,6 +225,14 @@ def test_positions_that_are_no_longer_finite_stop_the_run(monkeypatch):
     monkeypatch.setattr("axonal.physics.active_matter.stepping.advance", lambda *_: -1)
     with pytest.raises(AxonalError, match="blew up"):
         trapped().sample(1, 1, burn_in=1, step=0.01)
+
+
+def test_a_simulation_without_its_compiler_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(MissingDependencyError, match=r"axonal\[physics\]"):
+        trapped().sample(1, 1, burn_in=1, step=0.01)
+    with pytest.raises(MissingDependencyError, match=r"axonal\[physics\]"):
+        SwimmerRing().sample(1, 1)
 
 
 def test_the_total_without_diffusion_is_refused_and_the_part_offered():

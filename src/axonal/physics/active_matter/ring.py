@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axonal.errors import InputError
+from axonal.errors import InputError, require
 from axonal.physics.active_matter.forces import strength, strength_derivative
 from axonal.transport import Diffusion
 
@@ -135,6 +135,7 @@ class SwimmerRing:
         seed
             Of the random stream.
         """
+        require("numba", "physics")
         from axonal.physics.active_matter.stepping import advance_ring
 
         if trajectories < 1 or snapshots < 1:

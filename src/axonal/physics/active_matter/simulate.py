@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from axonal.errors import AxonalError, InputError
+from axonal.errors import AxonalError, InputError, require
 from axonal.physics.active_matter.states import checked, states_of, wrapped
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def simulate(
     """Return states of a system; see :meth:`ActiveOrnsteinUhlenbeck.sample`."""
     from axonal.physics.active_matter.stationarity import warn_if_drifting
 
+    require("numba", "physics")
     for name, value in (("trajectories", trajectories), ("snapshots", snapshots)):
         if value < 1 or value != int(value):
             raise InputError(f"{name} is a whole number of at least 1, got {value!r}.")
