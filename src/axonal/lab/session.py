@@ -198,7 +198,7 @@ class Session:
             from joblib import Parallel, delayed
 
             workers = Parallel(n_jobs=self.jobs, return_as="generator")
-            made = workers(delayed(computes[name])() for name in left)
+            made: Any = workers(delayed(computes[name])() for name in left)
             with self.progress(f"{len(left)} stages", len(left)) as advance:
                 for name, dataset in zip(left, made, strict=True):
                     save_dataset(dataset, paths[name])
