@@ -151,3 +151,20 @@ def test_folders_that_are_missing_are_named_before_anything_is_trained(folders, 
 
 def test_the_query_ligand_of_the_folders_is_ethanol():
     assert Chem.MolToSmiles(Chem.MolFromMol2Block(LIGAND)) == "CCO"
+
+
+def test_what_was_measured_on_a_searched_target_is_not_learned_under_another_name():
+    config = study.configuration(
+        "smoke", targets=("5-HT5A",), background=250, pool=50, learned=("5-HT1E", "5-HT1D")
+    )
+    data = load_data(config, seed=0)
+    assert data.leaks["5-HT5A"] > 0
+    assert len(data.leaked)
+    assert not set(data.labelled.tolist()) & set(data.leaked.tolist())
+    assert not set(data.labelled.tolist()) & set(data.actives["5-HT5A"].tolist())
+
+
+def test_a_target_plays_one_part():
+    config = study.configuration("smoke", others=("5-HT1E",))
+    with pytest.raises(InputError, match="others: 5-HT1E cannot be in learned too"):
+        load_data(config, seed=0)
