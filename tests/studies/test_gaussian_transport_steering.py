@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from axonal.activations import Sites, edit
+from axonal.activations import Add, Sites, edit, record
 from axonal.errors import InputError
 from axonal.lab import run_study
 from axonal.lab.registry import load
@@ -121,6 +121,45 @@ def test_moving_a_block_is_editing_the_last_token_there(grown, rows, block):
         with edit(model, {site: shift.edit(positions="last")}):
             logits = model(row[None]).logits[0, -1].log_softmax(-1)
         torch.testing.assert_close(moved[index], logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cut", [slice(1, 4), slice(0, 1), slice(0, 7)])
+def test_what_prompts_begin_with_is_run_once_and_changes_nothing(grown, rows, cut):
+    model = grown[0].model
+    opening = torch.tensor([0, 7, 8])
+    prompts = [torch.cat([opening, row]) for row in rows[cut]]
+    read = LastTokens(grown[0], prompts, [])
+    assert read._batches[0].last.shape == (len(prompts), 1)
+    for index, prompt in enumerate(prompts):
+        logits = model(prompt[None]).logits[0, -1].log_softmax(-1)
+        torch.testing.assert_close(read.log_probabilities[index], logits, atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_carried_from_a_block_is_what_an_edit_there_makes_above(grown, rows):
+    model = grown[0].model
+    read = LastTokens(grown[0], rows, [0], batch_size=3)
+    carried = read.carried(0, read.activations[0] + 1.0, 2)
+    low, high = (Sites.of(model).residual(block) for block in (0, 2))
+    for index, row in enumerate(rows):
+        step = Add(torch.ones(read.activations[0].shape[1]), positions="last")
+        with edit(model, {low: step}):
+            found = record(model, {"input_ids": row[None]}, [high], "last")[high][0]
+        torch.testing.assert_close(carried[index], found, atol=1e-4, rtol=1e-4)
+
+
+def test_maps_in_sequence_reach_the_target_at_every_block_together(bench):
+    fitted = bench.in_sequence(MeanShift())
+    assert list(fitted) == list(range(bench.depth))
+    edits = {bench.sites.residual(b): one.edit(positions="last") for b, one in fitted.items()}
+    rows = torch.stack(list(bench.case.source))  # prompts of a toy have one length
+    with edit(bench.case.language_model.model, edits):
+        found = record(bench.case.language_model.model, {"input_ids": rows}, list(edits), "last")
+    for block, x in enumerate(found.values()):
+        torch.testing.assert_close(x.mean(0), bench.target[block].mean(0), atol=1e-4, rtol=1e-3)
+    alone = bench.fit(MeanShift(), bench.depth - 1)
+    late = fitted[bench.depth - 1]
+    steps = [one.map_.apply(torch.zeros_like(x[0]).double()).norm() for one in (late, alone)]
+    assert steps[0] < 0.9 * steps[1]  # the blocks below have done most of it
 
 
 def test_reading_leaves_model_and_cache_as_they_were(grown, rows):

@@ -51,7 +51,8 @@ def draw(
             "front",
             front(organism),
             caption="Changed prompts against damage (KL on neutral texts) for every map at its own "
-            "best block; filled: one block, open: every block. Means over the draws.",
+            "best block; filled: one block, open: every block, each fitted with those below it in force "
+            "unless said otherwise. Means over the draws.",
             alt="Scatter plot of all maps: share of changed prompts against KL.",
         )
         session.figure(
@@ -156,7 +157,7 @@ def front(organism: Sequence[xr.Dataset]) -> Figure:
             x = float(np.mean([float(a[f"{prefix}_neutral_kl"]) for a in at]))
             y = float(np.mean([float(a[f"{prefix}_changed"].sel(group="source")) for a in at]))
             every = fill == "none" and name != "ablation of every write"
-            points.append((y, x, f"{name}, every block" if every else name))
+            points.append((y, x, f"every block: {name}" if every else name))
             axis.plot(x, y, _marker(name), color=_colour(name), ms=7, fillstyle=fill, mew=1.5)
     points.sort(key=lambda point: (point[0], -point[1]))
     for place, (y, x, name) in zip(np.linspace(-0.02, 1.04, len(points)), points, strict=True):
@@ -167,7 +168,7 @@ def front(organism: Sequence[xr.Dataset]) -> Figure:
             textcoords=axis.get_yaxis_transform(),
             va="center",
             fontsize=7.5,
-            color=_colour(name),
+            color=_colour(name.removeprefix("every block: ")),
             arrowprops={"arrowstyle": "-", "color": "#CCCCCC", "lw": 0.6, "relpos": (0, 0.5)},
         )
     axis.set(xscale="log", xlabel="KL on neutral texts, nats", ylabel="share of prompts changed")
@@ -188,8 +189,8 @@ def components(organism: Sequence[xr.Dataset], toys: Sequence[xr.Dataset]) -> Fi
         )
         image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", origin="lower")
         for (i, j), value in np.ndenumerate(values):
-            axis.text(j, i, f"{value:.2f}".lstrip("0") if value < 1 else "1", ha="center", va="center",
-                      fontsize=8, color="white" if value < 0.6 else INK)  # fmt: skip
+            words = f"{value:.2f}".lstrip("0") if 0.005 <= value < 0.995 else f"{value:.0f}"
+            axis.text(j, i, words, ha="center", va="center", fontsize=8, color="white" if value < 0.6 else INK)  # fmt: skip
         axis.set_yticks(range(len(names)), [n.removeprefix("Gaussian ") for n in names])
         axis.set_xticks(
             range(len(found[0]["depth"])), [f"{d:.2g}" for d in found[0]["depth"].to_numpy()]
@@ -268,7 +269,8 @@ def reverse(organism: Sequence[xr.Dataset]) -> Figure:
         bars["weaker\norganism"] = [float(o["weak_rate"]) for o in organism]
         bars["raised"] = [float(o["raised_rate"]) for o in organism]
     figure, axis = plt.subplots(figsize=(6.4, 3.4))
-    colours = [PALETTE[6], PALETTE[0], PALETTE[2], PALETTE[6], PALETTE[1], PALETTE[6], PALETTE[1]]
+    own = "#B5B5B5"
+    colours = [own, PALETTE[0], PALETTE[2], own, PALETTE[1], own, PALETTE[1]]
     for i, (values, colour) in enumerate(zip(bars.values(), colours, strict=False)):
         axis.bar(i, np.mean(values), color=colour, width=0.65)
         axis.plot(i + np.linspace(-0.15, 0.15, len(values)), values, "o", color=INK, ms=3, zorder=3)
@@ -312,6 +314,8 @@ def known_laws(laws: xr.Dataset) -> Figure:
         xscale="log", yscale="log", xlabel="rows of each population", ylabel="error of the map"
     )
     axes[0].set_xticks(rows, [f"{n:,}" for n in rows], rotation=30)
+    ticks = [t for t in (0.05, 0.1, 0.2, 0.3, 0.5, 1.0) if errors.min() <= t <= errors.max()]
+    axes[0].set_yticks(ticks, [f"{t:g}" for t in ticks])
     axes[0].minorticks_off()
     axes[0].legend()
     x = laws["separation"].to_numpy()

@@ -101,8 +101,8 @@ def _claims(prefix: str, where: str) -> list[Claim]:
         ),
         Claim(
             f"{id}one-or-two-blocks",
-            f"At one or two blocks it changes the behaviour of more prompts than at all blocks, "
-            f"{where}",
+            f"At one or two blocks it changes the behaviour of more prompts than at all blocks "
+            f"(each fitted with those below it in force), {where}",
             reported="one or two layers substantially outperform the full network",
             source="abstract",
             test=Greater(f"{prefix}change_one_or_two", f"{prefix}change_everywhere"),

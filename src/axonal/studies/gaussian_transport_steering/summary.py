@@ -92,7 +92,9 @@ def _changes(session: Session, prefix: str, found: Sequence[xr.Dataset]) -> None
     measure("rate_baseline", [float(b["rate"]) for b in baseline])
     session.measure(f"{prefix}odds_baseline", [float(b["odds"]) for b in baseline], "nats")
     measure("change_one_or_two", [_one_or_two(f) for f in found])
-    measure("change_everywhere", [_everywhere(f) for f in found])
+    everywhere = [_everywhere(f).sel(group="source") for f in found]
+    measure("change_everywhere", [float(e["all_changed"]) for e in everywhere])
+    measure("change_everywhere_alone", [_alone(f, "all_changed") for f in found])
     depths = found[0]["depth"].to_numpy()
     session.measure(
         f"{prefix}change_by_depth",
@@ -118,6 +120,10 @@ def _damage(session: Session, organism: Sequence[xr.Dataset]) -> None:
     for contest in ("transport", "baseline"):
         values = [float(o["won_perplexity_last"].sel(contest=contest)) for o in organism]
         session.measure(f"perplexity_last_token_{contest}", values)
+    every = [float(_everywhere(o)["all_perplexity"]) for o in organism]
+    session.measure("perplexity_everywhere", every)
+    alone = [_alone(o, "all_perplexity") for o in organism]
+    session.measure("perplexity_everywhere_alone", alone)
     many = [o["contest"].to_numpy().tolist().index("many components") for o in organism]
     left = [_left(o, str(o["won_map"].to_numpy()[i])) for o, i in zip(organism, many, strict=True)]
     session.measure("distance_left_gaussian", left)
@@ -181,12 +187,18 @@ def _one_or_two(found: xr.Dataset) -> float:
     return float((pair if better else single).sel(group="source"))
 
 
-def _everywhere(found: xr.Dataset) -> float:
-    """Return what Gaussian transport at every block changes: the basis that validation prefers."""
+def _everywhere(found: xr.Dataset) -> xr.Dataset:
+    """Return Gaussian transport at every block, in sequence: the basis that validation prefers."""
     names = [n for n in found["wide"].to_numpy().tolist() if n in ("Gaussian 2", "pooled 2")]
-    tried = [found["all_changed"].sel(wide=name) for name in names]
-    best = max(tried, key=lambda one: float(one.sel(group="validation")))
-    return float(best.sel(group="source"))
+    changed = found["all_changed"].sel(group="validation")
+    return found.sel(wide=max(names, key=lambda name: float(changed.sel(wide=name))))
+
+
+def _alone(found: xr.Dataset, name: str) -> float:
+    """Return a quantity of maps at every block that were fitted each by itself."""
+    (wide,) = (n for n in found["wide"].to_numpy().tolist() if n.endswith(", each by itself"))
+    of = found[name].sel(wide=wide)
+    return float(of.sel(group="source") if "group" in of.dims else of)
 
 
 def _left(found: xr.Dataset, name: str) -> float:
