@@ -27,9 +27,9 @@ class Config(StudyConfig):
     )
     ring_trajectories: PositiveInt = Field(3000, description="simulated trajectories of the ring")
     ring_snapshots: PositiveInt = Field(20, description="states kept of each")
-    ring_steps: PositiveInt = Field(400, description="training steps of a score of the ring")
+    ring_steps: PositiveInt = Field(350, description="training steps of a score of the ring")
     ring_batch: PositiveInt = Field(512, description="states in a training step")
-    ring_width: PositiveInt = Field(64, description="width of the network's three hidden layers")
+    ring_width: PositiveInt = Field(48, description="width of the network's three hidden layers")
     # C: particles in a trap
     trap_particles: int = Field(64, ge=2, description="particles in the trap")
     trap_speeds: tuple[PositiveFloat, ...] = Field(
