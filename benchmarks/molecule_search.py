@@ -6,7 +6,7 @@ process, the median of rounds in turn. Every answer is compared before it is tim
 - *Metrics* of one ranking: ours count ties by expectation, RDKit's ``ML.Scoring`` cannot.
 - *Soft labels* of a batch: our Newton solver (through ``axonal.transport``) to machine precision,
   POT's ``smooth_ot_dual`` at the tolerance of the paper's code and at a tight one.
-- *Fingerprints and their comparison*: matrix products against RDKit's ``BulkTanimotoSimilarity``.
+- *Fingerprints and their comparison*: packed words against RDKit's ``BulkTanimotoSimilarity``.
 - *Search* of embeddings by 1 to 512 queries: our exact index (one product, one selection, ids)
   against FAISS's exact index, which keeps a list a query, and a NumPy product with a full sort; and
   approximate indexes, with the share of the exact answer that they find.

@@ -397,3 +397,22 @@ def test_properties_are_compared_in_their_own_units():
     assert found.rows.tolist() == [1]
     np.testing.assert_allclose(found.means, [own, theirs[1]])
     assert np.isnan(found.classifier_auroc)  # of one active nothing is learned
+
+
+@pytest.mark.parametrize("bits", [64, 100, 2048])
+def test_tanimoto_is_that_of_the_sets_of_bits(bits):
+    rng = np.random.default_rng(bits)
+    left, right = (rng.random((n, bits)) < 0.2 for n in (3, 5000))
+    right[7] = False
+    left[2] = False
+    common = (left[:, None, :50] & right[None, :, :50]).sum(-1)  # the first 50 bits by hand
+    either = (left[:, None, :50] | right[None, :, :50]).sum(-1)
+    expected = np.divide(common, either, out=np.zeros(common.shape), where=either > 0)
+    found = tanimoto(left[:, :50].astype(np.uint8), right[:, :50].astype(np.uint8))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    whole = tanimoto(left.astype(np.uint8), right.astype(np.uint8))
+    product = left.astype(float) @ right.T.astype(float)
+    total = left.sum(1)[:, None] + right.sum(1) - product
+    np.testing.assert_allclose(
+        whole, np.divide(product, total, out=np.zeros_like(product), where=total > 0)
+    )

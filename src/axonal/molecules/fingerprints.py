@@ -18,6 +18,8 @@ from axonal.molecules.chemistry import chem
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
+_BLOCK = 4096
+
 
 def ecfp(mols: Sequence[Mol], radius: int = 2, bits: int = 2048) -> NDArray[np.uint8]:
     """Return Morgan fingerprints, 0 or 1, ``(molecules, bits)``; radius 2 is ECFP4."""
@@ -65,11 +67,29 @@ def usr_similarity(
 
 def tanimoto(queries: NDArray[np.uint8], library: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the Tanimoto coefficients of bit fingerprints, ``(queries, library)``."""
-    # float32 holds counts of common bits exactly, and multiplies fastest.
-    left, right = queries.astype(np.float32), library.astype(np.float32)
-    common = (left @ right.T).astype(np.float64)
-    total = left.sum(1, dtype=np.float64)[:, None] + right.sum(1, dtype=np.float64) - common
-    return np.divide(common, total, out=np.zeros_like(common), where=total > 0)
+    # 64 bits at a time, and a block of the library that stays in the cache for all queries.
+    asked = _words(queries)
+    own = np.bitwise_count(asked).sum(0, dtype=np.int64)
+    found = np.zeros((len(queries), len(library)))
+    for start in range(0, len(library), _BLOCK):
+        words = _words(library[start : start + _BLOCK])
+        sizes = np.bitwise_count(words).sum(0, dtype=np.int64)
+        common, counted = np.empty_like(words), np.empty(words.shape, np.uint8)
+        for row in range(len(queries)):
+            np.bitwise_and(words, asked[:, row, None], out=common)
+            np.bitwise_count(common, out=counted)
+            both = counted.sum(0, dtype=np.int64)
+            total = own[row] + sizes - both
+            place = found[row, start : start + _BLOCK]
+            np.divide(both, total, out=place, where=total > 0)
+    return found
+
+
+def _words(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return fingerprints packed into 64-bit words, ``(words, molecules)``."""
+    packed = np.packbits(bits, axis=1)
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    return np.ascontiguousarray(packed.view(np.uint64).T)
 
 
 def _morgan(radius: int, bits: int) -> Any:
