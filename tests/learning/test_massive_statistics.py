@@ -25,6 +25,7 @@ from axonal.learning.massive import (
     sink_statistics,
     with_first_token,
 )
+from axonal.learning.massive.blocks import check_vocabulary
 from axonal.learning.massive.layers import statistics_of
 from axonal.learning.massive.sinks import importance_of
 from model_families import FAMILIES, VOCABULARY
@@ -285,3 +286,18 @@ class Silent(Plain):
     def __init__(self) -> None:
         super().__init__()
         self.spare = nn.Identity()
+
+
+def test_an_embedding_that_cannot_be_told_is_not_checked_and_a_fault_is_not_hidden() -> None:
+    class Silent(nn.Module):
+        def get_input_embeddings(self) -> nn.Module:
+            raise NotImplementedError
+
+    class Faulty(nn.Module):
+        def get_input_embeddings(self) -> nn.Module:
+            return self.table  # there is none: a fault of the model
+
+    ids = torch.tensor([[1, 2]])
+    check_vocabulary(Silent(), ids)
+    with pytest.raises(AttributeError, match="table"):
+        check_vocabulary(Faulty(), ids)
