@@ -173,7 +173,7 @@ def measures_of(
     explained = captured = float("nan")
     if system.diffusion == 0:
         part = system.exact_g_part(states).rate
-        explained = -loss / (2 + part / system.persistence_rate)
+        explained = float(-loss / (2 + part / system.persistence_rate))
         captured = rate / part if part else float("nan")
     return Measures(
         loss=loss,

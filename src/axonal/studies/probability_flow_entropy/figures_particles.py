@@ -179,7 +179,7 @@ def _discs(
         discs.set_cmap(colormap)
         discs.set_clim(low, high)
     discs.set_edgecolor("none")
-    discs.set_rasterized(False)
+    discs.set_rasterized(len(places) > 200)
     axes.add_collection(discs)
     reach = float(np.abs(places).max()) if reach is None else reach
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
