@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from axonal.activations import Add, Sites
+from axonal.activations import Add, Sites, edit
 from axonal.errors import InputError
 from axonal.language.models import LanguageModel
 from axonal.language.steering import (
@@ -141,6 +141,21 @@ def test_damage_agrees_with_its_definition_text_by_text(family) -> None:
     assert found.perplexity_ratio == pytest.approx(np.exp(np.average(ratio, weights=n)), rel=1e-3)
     assert found.tokens == sum(n)
     assert found.edited_perplexity / found.perplexity == pytest.approx(found.perplexity_ratio)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_damage_is_the_divergence_of_whole_predictions_in_every_family(family: str) -> None:
+    model = tiny(family)
+    own: dict[Any, Any] = {}
+    found = damage(model, edits(model, 3.0), TEXTS[:1], context=3)
+    ids = torch.tensor([model.tokenizer(TEXTS[0])["input_ids"]])
+    for name, given in (("own", {}), ("steered", edits(model, 3.0))):
+        with torch.no_grad(), edit(model.model, given, prompt_length=3):
+            own[name] = model.model(ids).logits[0, 2:-1].log_softmax(-1)
+    kl = (own["own"].exp() * (own["own"] - own["steered"])).sum(-1).mean()
+    assert found.kl == pytest.approx(float(kl), rel=1e-3, abs=1e-6)
+    nll = -own["steered"].gather(-1, ids[0, 3:, None]).mean()
+    assert found.edited_perplexity == pytest.approx(float(nll.exp()), rel=1e-4)
 
 
 def test_no_edit_does_no_damage() -> None:

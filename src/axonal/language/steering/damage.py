@@ -6,6 +6,7 @@ it, so that an edit acts there as it does while the model writes.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -141,10 +142,10 @@ class NeutralTexts:
         """Predictions of the tokens after the context, ``(texts, tokens, vocabulary)``."""
         model: Any = self._language_model.model
         wanted = ids.shape[1] - self._context + 1
+        few = "logits_to_keep" in inspect.signature(model.forward).parameters
+        batch = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
         with torch.no_grad(), edit(model, edits, prompt_length=self._context):
-            logits = model(
-                input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=wanted
-            ).logits
+            logits = model(**batch, **({"logits_to_keep": wanted} if few else {})).logits
         return logits[:, -wanted:-1].float()
 
 
