@@ -108,8 +108,13 @@ def neutralised(molecules: Sequence[Molecule]) -> list[Molecule]:
     The kinases' files hold protonated amines and the others hold neutral ones: left so, the charge
     tells actives from decoys, and fingerprints see it.
     """
+    from rdkit import Chem
+
     return [
-        one if (mol := neutral(one.mol)) is one.mol else replace(one, mol=mol) for one in molecules
+        one
+        if (mol := neutral(one.mol)) is one.mol
+        else replace(one, mol=mol, smiles=Chem.MolToSmiles(mol))
+        for one in molecules
     ]
 
 
