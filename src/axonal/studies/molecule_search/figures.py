@@ -97,7 +97,7 @@ def draw(
         session.figure(
             "properties",
             properties(found[0]),
-            caption="Means of six properties of actives (dots) and of their matched decoys (rings), "
+            caption="In the first repeat, means of six properties of actives (dots) and of their matched decoys (rings), "
             "as multiples of the matching's unit from the mean of both; AUROC: what they tell apart.",
             alt="A row of dots and rings a property, a panel a target; dots and rings nearly "
             "coincide.",
