@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from axonal.physics.active_matter import ActiveOrnsteinUhlenbeck, tensors_of
+from axonal.physics.active_matter import ActiveOrnsteinUhlenbeck, ScoreModel, tensors_of
 from axonal.studies.probability_flow_entropy import mips, trap
 from axonal.studies.probability_flow_entropy.config import SMOKE, Config
 
@@ -43,3 +43,13 @@ def test_the_systems_are_the_paper_s_but_for_the_persistence():
     system = mips.system_with(Config())
     assert system.diffusion == 0
     assert system.speed / system.persistence_rate == pytest.approx(40)
+
+
+def test_parts_sum_to_the_rates_of_the_whole_state():
+    system = trap.trap_system(CONFIG, 0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        states = system.sample(4, 2, burn_in=20.0, spacing=5.0, step=0.02, seed=0)
+    score = ScoreModel.transformer(system, width=8, blocks=1, heads=2, seed=0)
+    score.fit(states, steps=3, batch=4, lr=1e-2, seed=0)
+    assert trap.parts_error(system, score, states[:1]) < 1e-10
