@@ -177,10 +177,14 @@ def drift(toys: Sequence[xr.Dataset]) -> Figure:
 
 
 def episode(toys: Sequence[xr.Dataset]) -> Figure:
-    """One answer, its words coloured by topic."""
-    question, text = str(toys[0].attrs["example"]).split("|", 1)
+    """The answer that came back after the longest drift, its words coloured by topic."""
+
+    def drifted(example: tuple[str, list[str]]) -> int:
+        return example[1].index(AGAIN) if AGAIN in example[1] else -1
+
+    examples = (str(toy.attrs["example"]).split("|", 1) for toy in toys)
+    question, words = max(((asked, text.split()) for asked, text in examples), key=drifted)
     prefix = f"t{question.removeprefix('topic')}w"
-    words = text.split()
     columns = 8
     rows = -(-len(words) // columns)
     figure, axis = plt.subplots(figsize=(6.4, 0.42 * rows + 0.6))
