@@ -38,7 +38,7 @@ class Config(StudyConfig):
     trap_trajectories: PositiveInt = Field(16, description="simulated trajectories at each speed")
     trap_snapshots: PositiveInt = Field(20, description="states kept of each")
     trap_held_out: PositiveInt = Field(80, description="states on which scores are measured")
-    trap_seeds: int = Field(2, ge=2, description="trainings at each speed")
+    trap_seeds: int = Field(3, ge=2, description="trainings at each speed")
     trap_steps: PositiveInt = Field(300, description="training steps")
     trap_batch: PositiveInt = Field(8, description="states in a training step")
     trap_width: PositiveInt = Field(32, description="width of the transformer")

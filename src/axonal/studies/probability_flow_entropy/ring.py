@@ -47,7 +47,6 @@ def ring(config: Config, session: Session) -> None:
         "flow_error",
         "total_correlation",
         "system_correlation",
-        "decomposition_error",
     ):
         session.measure(f"ring_{name}", first[name].values)
     # The same states and weights to begin with, so that only the loss differs.
@@ -150,7 +149,6 @@ def learned_ring(
     noise = np.array(system.diffusion_matrix)
     gap = (fields.velocity.values - exact.fields.velocity.values) ** 2 / noise
     scale = exact.fields.total.values
-    whole = found.total.sum(dim=1).mean()
     return {
         "production_ratio": float(parts.sum() / exact.entropy_production),
         "x_part_ratio": float(parts[0] / exact.parts[0]),
@@ -164,7 +162,6 @@ def learned_ring(
         "system_correlation": _correlation(
             fields.divergence.values.sum(-1), exact.fields.divergence.values.sum(-1), weight
         ),
-        "decomposition_error": float(abs(parts.sum() / float(whole) - 1)),
         "residual": float(stationary.square().mean()),
         "mean_divergence": float(found.system.sum(dim=1).mean()),
         "score_free_ratio": system.exact_total(held) / exact.entropy_production,
