@@ -31,7 +31,7 @@ study = Study(
         f"a ring of two swimmers, {config.trap_particles} trapped and {config.mips_particles} "
         "phase-separating particles"
     ),
-    minutes={"smoke": 0.1, "laptop": 8},
+    minutes={"smoke": 0.1, "laptop": 9},
     data="Simulated: active Ornstein-Uhlenbeck particles with the paper's parameters, except where "
     "the report says so.",
     example="""\
