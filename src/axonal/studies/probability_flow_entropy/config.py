@@ -30,6 +30,7 @@ class Config(StudyConfig):
     ring_steps: PositiveInt = Field(350, description="training steps of a score of the ring")
     ring_batch: PositiveInt = Field(512, description="states in a training step")
     ring_width: PositiveInt = Field(48, description="width of the network's three hidden layers")
+    ring_rate: PositiveFloat = Field(4e-3, description="learning rate")
     # C: particles in a trap
     trap_particles: int = Field(64, ge=2, description="particles in the trap")
     trap_speeds: tuple[PositiveFloat, ...] = Field(
@@ -42,6 +43,8 @@ class Config(StudyConfig):
     trap_steps: PositiveInt = Field(300, description="training steps")
     trap_batch: PositiveInt = Field(8, description="states in a training step")
     trap_width: PositiveInt = Field(32, description="width of the transformer")
+    trap_blocks: PositiveInt = Field(1, description="its blocks")
+    trap_rate: PositiveFloat = Field(8e-3, description="learning rate")
     # D: phase separation
     mips_particles: int = Field(1024, ge=60, description="N that is trained on")
     mips_trajectories: int = Field(3, ge=2, description="trajectories; the last is held out")
@@ -51,6 +54,8 @@ class Config(StudyConfig):
     mips_steps: PositiveInt = Field(800, description="training steps")
     mips_batch: PositiveInt = Field(256, description="particles in a training step")
     mips_width: PositiveInt = Field(32, description="width of the networks")
+    mips_blocks: PositiveInt = Field(1, description="blocks of the transformers")
+    mips_rate: PositiveFloat = Field(4e-3, description="learning rate")
     mips_neighbours: PositiveInt = Field(8, description="neighbours that a particle sees")
     mips_packings: tuple[PositiveFloat, ...] = Field(
         (0.25, 0.75), description="packings that the network is carried to"
@@ -101,12 +106,15 @@ FULL: dict[str, Any] = {
     "ring_steps": 200_000,
     "ring_batch": 4096,
     "ring_width": 256,
+    "ring_rate": 1e-6,
     "trap_speeds": (0.1, 0.2, 0.3, 0.4, 0.5),
     "trap_trajectories": 512,
     "trap_snapshots": 100,
     "trap_steps": 250_000,
     "trap_batch": 64,
     "trap_width": 256,
+    "trap_blocks": 4,
+    "trap_rate": 1e-4,
     "mips_particles": 4096,
     "mips_trajectories": 65,
     "mips_snapshots": 200,
@@ -114,5 +122,7 @@ FULL: dict[str, Any] = {
     "mips_steps": 500_000,
     "mips_batch": 1024,
     "mips_width": 256,
+    "mips_blocks": 4,
+    "mips_rate": 1e-6,
     "mips_neighbours": 64,
 }

@@ -154,6 +154,8 @@ def trained(
     steps: int,
     batch: int,
     width: int,
+    blocks: int,
+    rate: float,
     neighbours: int,
 ) -> dict[str, float]:
     """Train a local score on all trajectories but the last, keep it, and measure it on the last."""
@@ -167,14 +169,14 @@ def trained(
         score = ScoreModel.pair(system, **size)
     else:
         tokens = "bare" if network == "bare" else "forces"
-        score = ScoreModel.local(system, blocks=1, tokens=tokens, **size)
+        score = ScoreModel.local(system, blocks=blocks, tokens=tokens, **size)
     score.fit(
         learn_from,
         loss="denoising",
         noise=NOISE,
         steps=steps,
         batch=batch,
-        lr=4e-3,
+        lr=rate,
         decay=0.99,
         seed=seed,
     )
@@ -188,11 +190,13 @@ def _place(network: str, packing: float, seed: float) -> str:
     return f"{network}-{packing:g}-{int(seed)}"
 
 
-def _training(config: Config) -> dict[str, int]:
+def _training(config: Config) -> dict[str, float]:
     return {
         "steps": config.mips_steps,
         "batch": config.mips_batch,
         "width": config.mips_width,
+        "blocks": config.mips_blocks,
+        "rate": config.mips_rate,
         "neighbours": config.mips_neighbours,
     }
 

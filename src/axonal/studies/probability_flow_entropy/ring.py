@@ -33,6 +33,7 @@ def ring(config: Config, session: Session) -> None:
             "snapshots": config.ring_snapshots,
             "steps": config.ring_steps,
             "batch": config.ring_batch,
+            "rate": config.ring_rate,
             "width": config.ring_width,
         },
         repeats=config.seeds,
@@ -78,6 +79,7 @@ def _pictures(config: Config, session: Session) -> None:
             snapshots=config.ring_snapshots,
             steps=config.ring_steps,
             batch=config.ring_batch,
+            rate=config.ring_rate,
             width=config.ring_width,
             stationarity=CASES["heavy"],
         )
@@ -116,6 +118,7 @@ def learn(
     snapshots: int,
     steps: int,
     batch: int,
+    rate: float,
     width: int,
 ) -> tuple[FieldScore, torch.Tensor]:
     """Return a learned score and the states it was learned from, with their mirror images."""
@@ -128,7 +131,7 @@ def learn(
         width=width,
         seed=seed,
     )
-    score.fit(states, stationarity=stationarity, steps=steps, batch=batch, lr=4e-3, seed=seed)
+    score.fit(states, stationarity=stationarity, steps=steps, batch=batch, lr=rate, seed=seed)
     return score, states
 
 

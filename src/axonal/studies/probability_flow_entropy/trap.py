@@ -41,6 +41,8 @@ def trap(config: Config, session: Session) -> None:
             "steps": config.trap_steps,
             "batch": config.trap_batch,
             "width": config.trap_width,
+            "blocks": config.trap_blocks,
+            "rate": config.trap_rate,
             "held_out": config.trap_held_out,
             "bins": 12,
         },
@@ -138,6 +140,8 @@ def learned_trap(
     steps: int,
     batch: int,
     width: int,
+    blocks: int,
+    rate: float,
     held_out: int,
     bins: int,
 ) -> dict[str, object]:
@@ -150,9 +154,9 @@ def learned_trap(
     system = system_of(every)
     held, learn_from = every[:held_out], every[held_out:]
     score = ScoreModel.transformer(
-        system, width=width, blocks=1, tokens="forces", shift="springs", seed=seed
+        system, width=width, blocks=blocks, tokens="forces", shift="springs", seed=seed
     )
-    score.fit(learn_from, steps=steps, batch=batch, lr=8e-3, decay=0.98, seed=seed)
+    score.fit(learn_from, steps=steps, batch=batch, lr=rate, decay=0.98, seed=seed)
     exact = system.exact_total(every)  # of all states: on few it is the less certain of the two
     scores = (score, ScoreModel.shift(system, "springs"), ScoreModel.shift(system))
     found, springs, rest = (
