@@ -10,7 +10,7 @@ import pytest
 import torch
 import xarray as xr
 
-from axonal.errors import InputError
+from axonal.errors import AxonalError, InputError
 from axonal.physics.active_matter import (
     ActiveOrnsteinUhlenbeck,
     FieldScore,
@@ -21,6 +21,7 @@ from axonal.physics.active_matter import (
     score_of_springs,
     states_of,
     surround,
+    system_of,
     tensors_of,
 )
 from axonal.physics.active_matter.losses import (
@@ -341,3 +342,23 @@ def test_a_noise_wider_than_the_density_warns(crowd: xr.DataArray) -> None:
     score = ScoreModel.local(CROWD, neighbours=6, width=8, blocks=1)
     with pytest.warns(UserWarning, match="smooths a density"):
         score.fit(crowd, loss="denoising", noise=0.5, steps=1, batch=8)
+
+
+def test_states_with_a_nan_or_none_are_refused_and_weights_stay(crowd: xr.DataArray) -> None:
+    system = system_of(crowd)
+    score = ScoreModel.local(system, neighbours=4, width=8, blocks=1, heads=2)
+    before = [p.clone() for p in score.network.parameters()]
+    broken = crowd.copy()
+    broken[0, 0, 0, 0] = float("nan")
+    with pytest.raises(InputError, match="NaN"):
+        score.fit(broken, loss="denoising", noise=0.02, steps=2)
+    with pytest.raises(InputError, match="no sample"):
+        system.exact_g_part(crowd[:0])
+    with pytest.raises(InputError, match="at least 1"):
+        ScoreModel.local(system, neighbours=4, width=0)
+    with pytest.raises(InputError, match="particles"):
+        system.with_(particels=3)
+    with pytest.raises(AxonalError, match="The loss became"):
+        score.fit(crowd, loss="denoising", noise=0.02, steps=3, lr=float("1e30"))
+    for p, q in zip(before, score.network.parameters(), strict=True):
+        torch.testing.assert_close(p, q)

@@ -117,10 +117,13 @@ class FieldScore:
         steps, batch, lr, decay, seed, folder, progress
             Of the training.
         """
+        z = torch.as_tensor(z)
         if z.ndim != 2 or z.shape[1] != len(self.process.diffusion):
             raise InputError(
                 f"z: expected states (n, {len(self.process.diffusion)}), got {tuple(z.shape)}."
             )
+        if not len(z) or not bool(torch.isfinite(z).all()):
+            raise InputError("z: expected finite states, at least one; it has a NaN, or none.")
         check_loss(loss, stationarity, noise)
         weight = next(self.network.parameters())
         states = z.to(weight)

@@ -69,7 +69,7 @@ def fit(
     checkpoint_every: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> History:
-    """Train a network in place; at the end it has the averaged weights.
+    """Train a network: at the end it has the averaged weights; if anything fails, those it had.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def fit(
             "A fit takes steps of at least 1, a positive lr and a decay in [0, 1); got "
             f"{steps}, {lr} and {decay}."
         )
-    averaged = Averaged(network, decay)
+    averaged = Averaged(copy.deepcopy(network), decay)
 
     def followed(model: nn.Module, batch: Any) -> Tensor:
         averaged.follow()

@@ -278,6 +278,10 @@ def _check(
             "fokker_planck_2d needs noise in both coordinates, got diffusion "
             f"{process.diffusion.tolist()}."
         )
+    if len(bounds) != 2 or len(cells) != 2:
+        raise InputError(
+            f"bounds and cells are one an axis, got {len(bounds)} and {len(cells)} for two axes."
+        )
     for low, high in bounds:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"bounds must be (low, high) with low < high, got ({low}, {high}).")

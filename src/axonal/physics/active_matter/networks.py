@@ -33,7 +33,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
         super().__init__()
-        if width % heads:
+        if heads < 1 or width % heads:
             raise InputError(f"heads must divide the width, got {heads} heads and width {width}.")
         self.heads = heads
         self.query_key_value = linear(width, 3 * width)
@@ -184,6 +184,8 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int, *, last: float = 1.0) 
 
 def linear(inputs: int, outputs: int, *, start: float = 1.0) -> nn.Linear:
     """Return a linear layer with Haiku's start: truncated normal of variance 1 / inputs, no bias."""
+    if inputs < 1 or outputs < 1:
+        raise InputError(f"A layer from {inputs} to {outputs} numbers: widths are at least 1.")
     layer = nn.Linear(inputs, outputs)
     std = inputs**-0.5 / _TRUNCATED
     with torch.no_grad():

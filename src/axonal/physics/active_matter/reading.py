@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -89,6 +90,8 @@ _Read = tuple[NDArray[np.float64], NDArray[np.float64], float | None, NDArray[np
 
 
 def _from_numpy(path: Path) -> _Read:
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path.name} is no file of `numpy.savez`, or it was cut off.")
     with np.load(path, allow_pickle=False) as file:
         for name in ("x", "g"):
             if name not in file:

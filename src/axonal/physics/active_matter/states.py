@@ -101,6 +101,11 @@ def checked(states: xr.DataArray, system: ActiveOrnsteinUhlenbeck | None = None)
         raise InputError(
             f"states: expected a DataArray {DIMS}, got {got}; `states_of(system, x, g)` makes one."
         )
+    if not states.sizes["sample"]:
+        raise InputError("states: there is no sample.")
+    if not np.isfinite(states.values).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(states.values))[0])
+        raise InputError(f"states have a NaN or infinity at {DIMS} {where}.")
     if system is None:
         return states
     if states.sizes["particle"] != system.particles:

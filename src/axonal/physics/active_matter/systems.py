@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from axonal.errors import InputError
+from axonal.errors import InputError, nearest
 from axonal.physics.active_matter import forces
 
 if TYPE_CHECKING:
@@ -117,6 +117,10 @@ class ActiveOrnsteinUhlenbeck:
 
     def with_(self, **changes: Any) -> ActiveOrnsteinUhlenbeck:
         """Return a copy with other parameters."""
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise InputError(f"A system has no parameter {name!r}; {nearest(name, known)}")
         return replace(self, **changes)
 
     def displacement(self, x_from: Tensor, x_to: Tensor) -> Tensor:
